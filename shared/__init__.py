@@ -1,0 +1,1 @@
+"""The application: decisions (pure) and the modules that carry them out."""

@@ -1,0 +1,50 @@
+"""What can go wrong, as one tree. The message says what happened, to which table or row, and what to do.
+
+HydrationError
+├── TransientError          nothing is wrong with the work: it is tried again later
+│   └── ThrottledError      ... and not before `retry_after` seconds have passed
+├── ConfigurationError      a person must change a setting, a privilege or the configuration file
+├── CorruptSnapshotError    the lake's files cannot be read as what their manifest says
+├── NotFoundError           something that was named does not exist
+└── ClaimLostError          another worker holds the work, or the run is over: stop without writing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class HydrationError(Exception):
+    """Base of every error that this app raises on purpose."""
+
+
+class TransientError(HydrationError):
+    """The work is sound and can be tried again later."""
+
+
+class ThrottledError(TransientError):
+    """A service asks to wait. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ConfigurationError(HydrationError):
+    """Settings, privileges or the configuration file must be changed. `faults` holds one sentence each."""
+
+    def __init__(self, faults: str | Iterable[str]) -> None:
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class CorruptSnapshotError(HydrationError):
+    """A manifest or partition cannot be read as what it claims to be."""
+
+
+class NotFoundError(HydrationError):
+    """The run, task or row that was named does not exist."""
+
+
+class ClaimLostError(HydrationError):
+    """The claim is held by another worker, has lapsed, or its run is over: write nothing more."""
