@@ -1,0 +1,186 @@
+"""The vocabulary of a run. Frozen values; `etag` is the version that a guarded write must find unchanged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+LINKING = "CustomerId Backstamping Hydration"
+"""The linking task's name, as users know it from Microsoft's documentation."""
+
+GROUP = "Dataverse Hydration"
+"""The group that the tasks are shown under."""
+
+
+class Status(StrEnum):
+    """What a person is told of a run or task."""
+
+    NOT_STARTED = "Not started"
+    QUEUED = "Queued"
+    REFRESHING = "Refreshing"
+    SUCCESSFUL = "Successful"
+    COMPLETED_WITH_REJECTS = "Completed with rejects"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    CANCELED = "Canceled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens."""
+        return self not in {Status.NOT_STARTED, Status.QUEUED, Status.REFRESHING}
+
+
+class Phase(StrEnum):
+    """Where in its life a run is."""
+
+    WAITING = "waiting"  # for the environment's lock, and for a settled snapshot where it has none yet
+    STARTING = "starting"  # holds the lock; the snapshot is being pinned and its tasks found
+    PLANNING = "planning"  # every task compares the snapshot with what Dataverse holds; nothing is written
+    PREPARING = "preparing"  # the lake is looked at again, missing tables and columns are created
+    SENDING = "sending"  # chunks are written, stage by stage
+    ENDED = "ended"
+
+
+class TaskPhase(StrEnum):
+    """Where in its life a task is."""
+
+    WAITING = "waiting"
+    PLANNING = "planning"
+    PLANNED = "planned"
+    ENDED = "ended"
+
+
+class Mode(StrEnum):
+    """How much a run writes."""
+
+    INCREMENTAL = "incremental"  # what differs from what Dataverse holds because of us
+    FULL = "full"  # every row again
+
+
+class Kind(StrEnum):
+    """What a task writes."""
+
+    TABLE = "table"  # rows of an output table
+    LINK = "link"  # the lookup of a source table
+
+
+PROFILES, ROWS, CHILD_REMOVALS, PROFILE_REMOVALS = 1, 2, 3, 4
+"""The stages, in the order in which they are sent: a link needs its profile, a profile goes after its children."""
+
+LAST_STAGE = PROFILE_REMOVALS
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of a task's rows (of a link: created/changed/removed = set/re-pointed/cleared).
+
+    `writes` are the distinct rows that Dataverse acknowledged; `held` the removals that were stopped.
+    """
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    rejected: int = 0
+    missing: int = 0
+    held: int = 0
+    writes: int = 0
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is known of one `ci_<id>` folder and the organization that it is bound to."""
+
+    id: str
+    seen_fingerprint: str = ""
+    seen_since: datetime | None = None
+    incomplete_since: datetime | None = None
+    opened_fingerprint: str = ""
+    organization_id: str = ""
+    dataverse_url: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt to bring an environment up to date with one snapshot of the lake."""
+
+    id: str
+    environment: str
+    mode: Mode = Mode.INCREMENTAL
+    manual: bool = False
+    tables: tuple[str, ...] = ()  # asked for; empty: all
+    status: Status = Status.QUEUED
+    detail: str = ""
+    phase: Phase = Phase.WAITING
+    attempt: int = 1  # grows when the lake changed while it was planned
+    stage: int = 0
+    dispatched: int = 0  # the highest stage whose messages were sent
+    fingerprint: str = ""
+    organization_id: str = ""
+    opened: datetime | None = None
+    updated: datetime | None = None
+    ended: datetime | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One output table, or one source table to link, within a run."""
+
+    run: str
+    key: str
+    name: str
+    kind: Kind
+    subject: str  # the output table's name, or the source table's logical name
+    status: Status = Status.QUEUED
+    detail: str = ""
+    phase: TaskPhase = TaskPhase.WAITING
+    failure: str = ""  # set while its chunks are still open: nothing more of it is sent
+    owner: str = ""
+    lease_until: datetime | None = None
+    tries: int = 0
+    attempt: str = ""  # the plan attempt that was published
+    sources: tuple[str, ...] = ()  # for links: "data source|table" pairs
+    base_state: str = ""  # the applied state that the plan was made against
+    chunks: int = 0
+    notes: tuple[str, ...] = ()  # sentences for the detail text
+    counts: Counts = field(default_factory=Counts)
+    updated: datetime | None = None
+    etag: str = ""
+
+    @property
+    def write_stage(self) -> int:
+        """The stage in which its rows are written."""
+        return PROFILES if self.is_profile else ROWS
+
+    @property
+    def remove_stage(self) -> int:
+        """The stage in which rows that left the snapshot are removed, or links cleared."""
+        return PROFILE_REMOVALS if self.is_profile else CHILD_REMOVALS
+
+    @property
+    def is_profile(self) -> bool:
+        """Whether this is the table that every other one points to."""
+        return self.kind is Kind.TABLE and self.subject == "CustomerProfile"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A numbered part of a task's plan. Rows before `sent` have a stated outcome; those up to `begun` may have been sent."""
+
+    run: str
+    task: str
+    attempt: str
+    number: int
+    stage: int
+    rows: int
+    done: bool = False
+    sent: int = 0
+    begun: int = 0
+    owner: str = ""
+    lease_until: datetime | None = None
+    tries: int = 0
+    failure: str = ""
+    etag: str = ""
