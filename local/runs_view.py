@@ -1,0 +1,159 @@
+"""Follows the runs of a landing through the app's own HTTP API and shows their tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+ENDED = frozenset({"Successful", "Completed with rejects", "Failed", "Skipped", "Canceled"})
+COUNTS = ("created", "changed", "unchanged", "removed", "rejected", "missing", "held", "writes")
+_STYLES = {"Successful": "green", "Failed": "bold red", "Completed with rejects": "yellow", "Refreshing": "cyan"}
+
+_POLL_SECONDS = 0.5
+_UNREACHABLE_SECONDS = 60.0  # longer than a restart of the host
+_NO_RUN_SECONDS = 180.0  # longer than several sweeps
+_STANDSTILL_SECONDS = 900.0
+_LATER_RUN_SECONDS = 10.0  # a run that opened while the landing was under way may be followed by one for all of it
+
+Run = dict[str, Any]
+
+
+class RunsError(Exception):
+    """The runs cannot be followed to their end; the message says why."""
+
+
+class Runs:
+    """The app's runs. Use it as a context manager."""
+
+    def __init__(self, host: str, function_key: str | None) -> None:
+        headers = {"x-functions-key": function_key} if function_key else {}
+        self._client = httpx.Client(base_url=host, headers=headers, timeout=30.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def of(self, environment: str) -> list[Run]:
+        """The environment's runs without their tasks, the newest first."""
+        runs: list[Run] = self._get("/api/runs", environment=environment)["runs"]
+        return runs
+
+    def get(self, identity: str) -> Run:
+        """One run with its tasks."""
+        return self._get(f"/api/runs/{identity}")
+
+    def rerun(self, environment: str, mode: str) -> Run:
+        """Ask for a run by hand; the app's answer."""
+        answer = self._client.post("/api/runs", json={"environment": environment, "mode": mode})
+        if not answer.is_success:
+            raise RunsError(f"The app refuses a run with {answer.status_code}: {answer.text[:300]}")
+        body: Run = answer.json()
+        return body
+
+    def known(self, environments: Iterable[str]) -> frozenset[str]:
+        """The ids of all runs so far; what `follow` must not mistake for an answer to a landing."""
+        return frozenset(run["id"] for each in environments for run in self.of(each))
+
+    def follow(self, environment: str, known: frozenset[str], since: str, seen: Callable[[Run], None]) -> Run:
+        """Wait for the end of the run that a landing caused; `seen` is called with every state of it.
+
+        `since` is the landing's end (ISO 8601, UTC). Several runs may answer one landing: all must end, and the newest
+        covers the others. Raises RunsError when none opens or nothing moves any more.
+        """
+        began = time.monotonic()
+        moved, last = began, ""
+        while True:
+            fresh = [run for run in self.of(environment) if run["id"] not in known]
+            now = time.monotonic()
+            if fresh:
+                run = self.get(fresh[0]["id"])
+                seen(run)
+                if (mark := repr(run)) != last:
+                    moved, last = now, mark
+                answers_all = str(run["opened"]) >= since or now - moved > _LATER_RUN_SECONDS
+                if answers_all and all(each["status"] in ENDED for each in (*fresh, run)):
+                    return run
+            elif now - began > _NO_RUN_SECONDS:
+                raise RunsError(f"No run opened for {environment} within {_NO_RUN_SECONDS:.0f} s of the landing.")
+            if now - moved > _STANDSTILL_SECONDS:
+                raise RunsError(f"Nothing has moved for {_STANDSTILL_SECONDS / 60:.0f} minutes in {environment}.")
+            time.sleep(_POLL_SECONDS)
+
+    def _get(self, path: str, **parameters: str) -> Run:
+        """A document of the API; a host that restarts is waited for."""
+        deadline = time.monotonic() + _UNREACHABLE_SECONDS
+        while True:
+            try:
+                answer = self._client.get(path, params=parameters)
+            except httpx.TransportError as error:
+                trouble = f"The app cannot be reached: {error}."
+            else:
+                if answer.is_success:
+                    body: Run = answer.json()
+                    return body
+                trouble = f"The app answers {answer.status_code} to GET {path}: {answer.text[:300]}"
+                if answer.status_code < 500:
+                    raise RunsError(trouble)
+            if time.monotonic() > deadline:
+                raise RunsError(trouble)
+            time.sleep(_POLL_SECONDS)
+
+
+class Progress:
+    """Shows a run while it goes on: a table that changes on a terminal, a line per change elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, transient=True, refresh_per_second=4) if console.is_terminal else None
+        self._said: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, run: Run) -> None:
+        """Show this state of the run."""
+        if self._live:
+            self._live.update(task_table(run))
+            return
+        for task in run["tasks"]:
+            if self._said.get(task["name"]) != task["status"]:
+                self._said[task["name"]] = task["status"]
+                self._console.print(f"  {task['name']}: {task['status']}", markup=False, highlight=False)
+
+
+def task_table(run: Run) -> Table:
+    """The tasks of a run with their counts; under the title the run's own status."""
+    table = Table(title=f"Run {run['id']}: {run['status']}", caption=run["detail"] or None, title_justify="left")
+    table.add_column("Task")
+    table.add_column("Status")
+    for count in COUNTS:
+        table.add_column(count.capitalize(), justify="right")
+    for task in run["tasks"]:
+        status = Text(task["status"], style=_STYLES.get(task["status"], ""))
+        table.add_row(task["name"], status, *(f"{task[count]:,}" for count in COUNTS))
+    return table
+
+
+def details(run: Run) -> list[str]:
+    """What the tasks have to say beside their counts, one line each."""
+    return [f"{task['name']}: {task['detail']}" for task in run["tasks"] if task["detail"]]
