@@ -22,7 +22,7 @@ from local.inputs import LakeFolder
 
 FUNCTION = "unification_output_landed"
 TOPIC = "/subscriptions/local/resourceGroups/local/providers/Microsoft.Storage/storageAccounts/devstoreaccount1"
-_PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class EndpointError(Exception):
 
 def land(folder: LakeFolder, connection: str, container: str) -> list[Blob]:
     """Make the lake's environments hold what `folder` holds, manifests last; the manifests that arrived."""
-    with ContainerClient.from_connection_string(connection, container) as lake:
+    with ContainerClient.from_connection_string(connection, container, use_env_settings=False) as lake:
         with contextlib.suppress(ResourceExistsError):
             lake.create_container()
         files = folder.files()
@@ -91,7 +91,7 @@ def endpoint(host: str, key: str | None = None) -> httpx.URL:
     return httpx.URL(host.rstrip("/") + "/runtime/webhooks/blobs", params=parameters)
 
 
-def shake_hands(url: httpx.URL) -> None:
+def shake_hands(url: httpx.URL, patience: float = PATIENCE_SECONDS) -> None:
     """Ask the endpoint to prove that it wants events. Raises EndpointError when it does not answer with the code."""
     code = str(uuid.uuid4()).upper()
     event = {
@@ -104,7 +104,7 @@ def shake_hands(url: httpx.URL) -> None:
         "metadataVersion": "1",
         "dataVersion": "2",
     }
-    answer = _post(url, [event], "SubscriptionValidation")
+    answer = _post(url, [event], "SubscriptionValidation", patience)
     try:
         proof = answer.json().get("validationResponse")
     except (ValueError, AttributeError):
@@ -119,13 +119,15 @@ def post_events(url: httpx.URL, blobs: Sequence[Blob]) -> None:
         _post(url, [blob_created(blob)], "Notification")
 
 
-def _post(url: httpx.URL, events: list[dict[str, Any]], kind: str) -> httpx.Response:
+def _post(
+    url: httpx.URL, events: list[dict[str, Any]], kind: str, patience: float = PATIENCE_SECONDS
+) -> httpx.Response:
     """Post as Event Grid does, and again while the host is starting (it answers 404, 5xx or not at all)."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     shown = url.copy_with(query=None)
     while True:
         try:
-            answer = httpx.post(url, json=events, headers={"aeg-event-type": kind}, timeout=30.0)
+            answer = httpx.post(url, json=events, headers={"aeg-event-type": kind}, timeout=30.0, trust_env=False)
         except httpx.TransportError as error:
             trouble = f"{shown} cannot be reached: {error}."
         else:

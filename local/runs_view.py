@@ -35,7 +35,7 @@ class Runs:
 
     def __init__(self, host: str, function_key: str | None) -> None:
         headers = {"x-functions-key": function_key} if function_key else {}
-        self._client = httpx.Client(base_url=host, headers=headers, timeout=30.0)
+        self._client = httpx.Client(base_url=host, headers=headers, timeout=30.0, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

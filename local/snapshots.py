@@ -1,0 +1,99 @@
+"""One landing from the files to the end of its run, over the local stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from local import landing
+from local.inputs import LakeFolder, UnusableInputError
+from local.runs_view import Progress, Run, Runs, details, task_table
+from local.stack import Stack
+
+_SEED_ROWS = 2000
+
+
+def hydrate(stack: Stack, folder: LakeFolder, console: Console) -> dict[str, Run]:
+    """Land `folder` and wait for what it causes; the run of every environment in it, printed as tables."""
+    ended: dict[str, Run] = {}
+    with Runs(stack.host_url, stack.function_key) as runs:
+        known = runs.known(folder.environments)
+        manifests = landing.land(folder, stack.lake_connection_string, stack.settings["LAKE_CONTAINER"])
+        since = datetime.now(UTC).isoformat()
+        landing.post_events(landing.endpoint(stack.host_url, stack.function_key), manifests)
+        for environment in folder.environments:
+            with Progress(console) as progress:
+                ended[environment] = runs.follow(environment, known, since, progress)
+            show(ended[environment], console)
+    return ended
+
+
+def show(run: Run, console: Console) -> None:
+    """Print how a run ended: its tasks as a table, then what they have to say."""
+    console.print(task_table(run))
+    for line in details(run):
+        console.print(f"  {line}", markup=False, highlight=False)
+
+
+def seed(stack: Stack, organization: str, files: Mapping[str, Path]) -> int:
+    """Put rows into tables of the local Dataverse, by logical name; how many. Raises UnusableInputError."""
+    rows = 0
+    with httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False) as client:
+        for logical_name, path in files.items():
+            answer = client.post(
+                f"/local/{organization}/seed/{logical_name}",
+                content=path.read_bytes().removeprefix(b"\xef\xbb\xbf"),
+                headers={"content-type": "text/csv; charset=utf-8"},
+            )
+            if not answer.is_success:
+                raise UnusableInputError(f"{path}: {_message(answer)}")
+            rows += int(answer.json().get("rows", 0))
+    return rows
+
+
+def export(stack: Stack, organization: str, folder: Path) -> list[Path]:
+    """Write every table of an organization as `<logical name>.ndjson`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False) as client:
+        for table in client.get(f"/local/{organization}/export").raise_for_status().json()["tables"]:
+            path = folder / f"{table}.ndjson"
+            with client.stream("GET", f"/local/{organization}/export/{table}") as answer, path.open("wb") as file:
+                answer.raise_for_status()
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+            written.append(path)
+    return written
+
+
+def statistics(stack: Stack, organization: str) -> dict[str, Any]:
+    """What the local Dataverse itself has counted for an organization."""
+    with httpx.Client(base_url=stack.dataverse_url, timeout=60.0, trust_env=False) as client:
+        counted: dict[str, Any] = client.get(f"/local/{organization}/statistics").raise_for_status().json()
+        return counted
+
+
+def rows_written(stack: Stack, organization: str) -> dict[str, int]:
+    """Rows that the local Dataverse has written so far, by table; seeding does not count."""
+    return {table: sum(counts.values()) for table, counts in statistics(stack, organization)["rows"].items()}
+
+
+def page(stack: Stack) -> str:
+    """The status page's address, with the key that opens it."""
+    code = f"?code={stack.function_key}" if stack.function_key else ""
+    return f"{stack.host_url}/api/status{code}"
+
+
+def _message(answer: httpx.Response) -> str:
+    """The sentence in an error answer, whatever its form."""
+    try:
+        body = answer.json()
+        return str(body["error"]["message"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return answer.text[:300] or f"refused with {answer.status_code}."
