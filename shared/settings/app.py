@@ -71,8 +71,17 @@ _OWN = ("LAKE_", "HYDRATION_", "DATAVERSE_", "PLAN_")
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-_STORAGE_PARTS = re.compile(r"(^|;)\s*(AccountName|(Blob|Table)Endpoint|UseDevelopmentStorage)\s*=", re.IGNORECASE)
+_STORAGE_PARTS = re.compile(r"(^|;)\s*(AccountName|(Blob|Table)Endpoint)\s*=", re.IGNORECASE)
 _BUS_PARTS = re.compile(r"(^|;)\s*Endpoint\s*=\s*sb://", re.IGNORECASE)
+
+# What "UseDevelopmentStorage=true" stands for: DuckDB does not know the short form. The key is public, the emulator's.
+_EMULATOR = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)
 
 
 class AppSettings:
@@ -146,6 +155,8 @@ class AppSettings:
     def _storage(self, name: str, kind: str) -> Connection:
         connection = self._connection(name, kind, "an https address (http only for this machine)", service_address)
         text = connection.connection_string
+        if text and "usedevelopmentstorage=true" in text.lower():
+            return Connection(connection_string=_EMULATOR)
         if text and not _STORAGE_PARTS.search(text):
             self.fault(name, "the connection string of a storage account, with AccountName and AccountKey")
         return connection

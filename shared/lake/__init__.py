@@ -1,0 +1,1 @@
+"""The lake: manifests, safe locations, and snapshots that are pinned before anything is written."""

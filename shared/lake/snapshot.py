@@ -1,0 +1,153 @@
+"""What an environment's folder held at one moment: its manifests and the files they name. Pure, no network.
+
+Its fingerprint changes with every change of a manifest or of a file that a manifest names, and with nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.errors import CorruptSnapshotError
+from shared.lake.manifest import Delivery, Entity, Manifest, parse
+
+MANIFEST = "model.json"
+_FOLDER = "ci_"
+_HIDDEN = ("_", ".")
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class File:
+    """A blob. `length` is in bytes, `last_modified` in UTC; the ETag stands without quotes."""
+
+    path: str
+    etag: str
+    length: int
+    last_modified: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of an environment at one moment.
+
+    `files` holds every manifest, and every partition that is there. `missing` names the partitions that are not there
+    or empty by error; `unreadable` tells why a manifest cannot be read; `latest_change` is that of the newest file.
+    """
+
+    environment: str
+    manifests: tuple[Manifest, ...]
+    files: Mapping[str, File]
+    missing: tuple[str, ...]
+    unreadable: Mapping[str, str]
+    fingerprint: str
+    latest_change: datetime | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a manifest, every manifest can be read, and every file that they name is there."""
+        return bool(self.manifests) and not self.missing and not self.unreadable
+
+    def entities(self, name: str) -> list[tuple[Manifest, Entity]]:
+        """Everything that is delivered or described under this name, whatever its case; the newest manifest first."""
+        found = [
+            (manifest, entity)
+            for manifest in sorted(self.manifests, key=lambda one: one.path)
+            for entity in manifest.entities
+            if entity.name.casefold() == name.casefold()
+        ]
+        return sorted(found, key=lambda one: one[0].last_modified or _NEVER, reverse=True)
+
+    def missing_of(self, entity: Entity) -> tuple[str, ...]:
+        """The partitions of the entity that are not there."""
+        missing = set(self.missing)
+        return tuple(partition.path for partition in entity.partitions if partition.path in missing)
+
+    def to_json(self) -> bytes:
+        """The snapshot as bytes, from which `from_json` makes an equal one."""
+        return _ADAPTER.dump_json(self)
+
+    @staticmethod
+    def from_json(content: bytes) -> Snapshot:
+        """The snapshot that `to_json` wrote. Raises CorruptSnapshotError for anything else."""
+        try:
+            return _ADAPTER.validate_json(content)
+        except ValidationError as error:
+            fault = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(step) for step in fault["loc"])
+            raise CorruptSnapshotError(f"A pinned snapshot cannot be read: {where}: {fault['msg']}") from error
+
+
+_ADAPTER = TypeAdapter(Snapshot)
+
+
+def environment_folder(environment: str) -> str:
+    """The folder of an environment inside the lake's container."""
+    return f"{_FOLDER}{environment}"
+
+
+def environment_of(path: str) -> str | None:
+    """The id of the environment in whose folder a path lies; None when it lies in none."""
+    folder, slash, _ = path.partition("/")
+    environment = folder.removeprefix(_FOLDER)
+    return environment if slash and folder.startswith(_FOLDER) and environment else None
+
+
+def is_manifest(path: str) -> bool:
+    """Whether the path is that of a model.json which counts: in an environment's folder, in no hidden folder."""
+    *folders, name = path.split("/")
+    hidden = any(folder.startswith(_HIDDEN) for folder in folders)
+    return name == MANIFEST and not hidden and environment_of(path) is not None
+
+
+def build(environment: str, container: str, files: Iterable[File], contents: Mapping[str, bytes | str]) -> Snapshot:
+    """The snapshot of a listing of the environment's folder and of the contents of its manifests.
+
+    `contents` holds, for every manifest's path, its bytes or the reason why they cannot be had.
+    """
+    listed = {file.path: file for file in files}
+    manifests, unreadable = [], {}
+    for path in sorted(contents):
+        try:
+            manifests.append(_manifest(environment, container, listed[path], contents[path]))
+        except CorruptSnapshotError as error:
+            unreadable[path] = str(error)
+    entities = [entity for manifest in manifests for entity in manifest.entities]
+    named = {partition.path for entity in entities for partition in entity.partitions}
+    kept = {path: listed[path] for path in sorted(named | set(contents)) if path in listed}
+    return Snapshot(
+        environment=environment,
+        manifests=tuple(manifests),
+        files=kept,
+        missing=tuple(sorted({path for entity in entities for path in _missing(entity, listed)})),
+        unreadable=unreadable,
+        fingerprint=fingerprint(kept.values(), named - set(kept)),
+        latest_change=max((file.last_modified for file in kept.values() if file.last_modified), default=None),
+    )
+
+
+def fingerprint(files: Iterable[File], absent: Iterable[str] = ()) -> str:
+    """SHA-256, in hexadecimal, over path, ETag and length of the files and the paths of absent ones, in any order."""
+    lines = {f"{file.path}\0{file.etag}\0{file.length}" for file in files} | {f"{path}\0" for path in absent}
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _manifest(environment: str, container: str, file: File, content: bytes | str) -> Manifest:
+    if isinstance(content, str):
+        raise CorruptSnapshotError(content)
+    folder = environment_folder(environment)
+    manifest = parse(content, path=file.path, environment_folder=folder, container=container)
+    return replace(manifest, last_modified=file.last_modified)
+
+
+def _missing(entity: Entity, listed: Mapping[str, File]) -> Iterator[str]:
+    if entity.delivery is not Delivery.DELIVERED:
+        return
+    paths = [partition.path for partition in entity.partitions]
+    # Files are created empty and written afterwards: where all are empty, nothing has been written yet.
+    unwritten = all(path not in listed or not listed[path].length for path in paths)
+    yield from (path for path in paths if unwritten or path not in listed)
