@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ _UNREACHABLE_SECONDS = 60.0  # longer than a restart of the host
 _NO_RUN_SECONDS = 180.0  # longer than several sweeps
 _STANDSTILL_SECONDS = 900.0
 _LATER_RUN_SECONDS = 10.0  # a run that opened while the landing was under way may be followed by one for all of it
+_CLOCK_STEP = timedelta(seconds=1)  # times of runs may be rounded
 
 Run = dict[str, Any]
 
@@ -66,10 +68,10 @@ class Runs:
         """The ids of all runs so far; what `follow` must not mistake for an answer to a landing."""
         return frozenset(run["id"] for each in environments for run in self.of(each))
 
-    def follow(self, environment: str, known: frozenset[str], since: str, seen: Callable[[Run], None]) -> Run:
+    def follow(self, environment: str, known: frozenset[str], since: datetime, seen: Callable[[Run], None]) -> Run:
         """Wait for the end of the run that a landing caused; `seen` is called with every state of it.
 
-        `since` is the landing's end (ISO 8601, UTC). Several runs may answer one landing: all must end, and the newest
+        `since` is the landing's end. Several runs may answer one landing: all must end, and the newest
         covers the others. Raises RunsError when none opens or nothing moves any more.
         """
         began = time.monotonic()
@@ -82,7 +84,9 @@ class Runs:
                 seen(run)
                 if (mark := repr(run)) != last:
                     moved, last = now, mark
-                answers_all = str(run["opened"]) >= since or now - moved > _LATER_RUN_SECONDS
+                answers_all = (
+                    datetime.fromisoformat(run["opened"]) >= since - _CLOCK_STEP or now - moved > _LATER_RUN_SECONDS
+                )
                 if answers_all and all(each["status"] in ENDED for each in (*fresh, run)):
                     return run
             elif now - began > _NO_RUN_SECONDS:

@@ -25,7 +25,7 @@ def hydrate(stack: Stack, folder: LakeFolder, console: Console) -> dict[str, Run
     with Runs(stack.host_url, stack.function_key) as runs:
         known = runs.known(folder.environments)
         manifests = landing.land(folder, stack.lake_connection_string, stack.settings["LAKE_CONTAINER"])
-        since = datetime.now(UTC).isoformat()
+        since = datetime.now(UTC)
         landing.post_events(landing.endpoint(stack.host_url, stack.function_key), manifests)
         for environment in folder.environments:
             with Progress(console) as progress:
@@ -80,8 +80,12 @@ def statistics(stack: Stack, organization: str) -> dict[str, Any]:
 
 
 def rows_written(stack: Stack, organization: str) -> dict[str, int]:
-    """Rows that the local Dataverse has written so far, by table; seeding does not count."""
-    return {table: sum(counts.values()) for table, counts in statistics(stack, organization)["rows"].items()}
+    """Rows that the local Dataverse was told to write so far, by table: no seeds, no lookups emptied by cascades."""
+    tables = statistics(stack, organization)["tables"]
+    return {
+        table: sum(counts[operation] for operation in ("created", "updated", "deleted"))
+        for table, counts in tables.items()
+    }
 
 
 def page(stack: Stack) -> str:

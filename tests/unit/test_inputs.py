@@ -1,0 +1,98 @@
+"""Unusable input is told of in sentences, all at once, before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from local import sample
+from local.__main__ import main
+from local.inputs import UnusableInputError, dataverse_files, lake_folder
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    return sample.write(tmp_path / "lake", 1, people=10)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "hydration.toml"
+    path.write_text(sample.CONFIG)
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main(["hydrate", *map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert not out, "nothing was started"
+    assert "Traceback" not in err
+    return err
+
+
+def test_lists_the_environments_and_their_manifests(lake: Path) -> None:
+    (lake / f"ci_{sample.ENVIRONMENT}" / ".DS_Store").write_text("x")
+    (lake / "notes.txt").write_text("x")
+    found = lake_folder(lake)
+    root = f"ci_{sample.ENVIRONMENT}"
+    assert found.manifests == {sample.ENVIRONMENT: (f"{root}/matching/model.json", f"{root}/unification/model.json")}
+    assert all(path.startswith(root) and not path.endswith(".DS_Store") for path, _ in found.files())
+
+
+def test_refuses_a_folder_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path, config: Path) -> None:
+    assert "there is no such folder" in refused(capsys, tmp_path / "nowhere", "--config", config)
+
+
+def test_refuses_a_folder_without_an_environment(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, lake: Path, config: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no folder named ci_<environment>" in refused(capsys, tmp_path / "empty", "--config", config)
+    inside = lake / f"ci_{sample.ENVIRONMENT}"
+    assert "name the folder that holds it" in refused(capsys, inside, "--config", config)
+
+
+def test_refuses_an_environment_without_a_manifest(
+    capsys: pytest.CaptureFixture[str], lake: Path, config: Path
+) -> None:
+    (lake / "ci_other").mkdir()
+    assert "no model.json in it" in refused(capsys, lake, "--config", config)
+
+
+def test_refuses_a_configuration_with_all_its_faults(
+    capsys: pytest.CaptureFixture[str], lake: Path, config: Path, tmp_path: Path
+) -> None:
+    assert "--config" in refused(capsys, lake, "--config", tmp_path / "none.toml")
+    config.write_text('publisher_prefix = "1"\nsettle_seconds = "soon"\n' + sample.CONFIG.partition("whole_within")[2])
+    told = refused(capsys, lake, "--config", config)
+    assert told.strip()
+    config.write_text(sample.CONFIG.replace('"msdynci"', '"1"').replace("brake_percent = 10", "brake_percent = 900"))
+    told = refused(capsys, lake, "--config", config)
+    assert "publisher_prefix" in told
+    assert "brake_percent" in told
+
+
+def test_refuses_rows_without_a_primary_key_or_with_ragged_lines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, lake: Path, config: Path
+) -> None:
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    assert "no <logical name>.csv" in refused(capsys, lake, "--config", config, "--dataverse", rows)
+    (rows / "contact.csv").write_text("firstname\nAnna\n")
+    (rows / "lead.csv").write_text("leadid,subject\n1,2,3\n")
+    told = refused(capsys, lake, "--config", config, "--dataverse", rows)
+    assert "contactid" in told
+    assert "line 2 has not the 2 columns" in told
+
+
+def test_takes_rows_with_a_bom_and_quoted_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "contact.csv").write_bytes(b'\xef\xbb\xbfcontactid,firstname\r\n1,"a\r\nb"\r\n')
+    assert set(dataverse_files(tmp_path, {})) == {"contact"}
+    with pytest.raises(UnusableInputError, match="the column memberid"):
+        dataverse_files(tmp_path, {"contact": "memberid"})
+
+
+def test_reports_faults_of_several_inputs_together(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, config: Path
+) -> None:
+    told = refused(capsys, tmp_path / "a", tmp_path / "b", "--config", config, "--dataverse", tmp_path / "c")
+    assert told.count("there is no such folder") == 3
