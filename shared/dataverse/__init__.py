@@ -1,0 +1,1 @@
+"""Everything that speaks to Dataverse: sign-in, client, limiter, errors, bulk writes, definitions of tables."""

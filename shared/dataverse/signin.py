@@ -1,0 +1,188 @@
+"""Tokens for Dataverse by msal: client secret, certificate or managed identity.
+
+Sources: "Use OAuth authentication with Microsoft Dataverse" and msal's own documentation. msal is imported when the
+first token is needed: it is slow to import.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigurationError, TransientError
+
+_log = logging.getLogger(__name__)
+
+_SIGN_IN_SECONDS = 20
+_AHEAD_SECONDS = 300.0
+_RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
+_PUBLIC_AUTHORITIES = ("login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn")
+_AADSTS = re.compile(r"AADSTS\d+")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How the app signs in. Neither secret nor certificate: managed identity, user-assigned if there is a client id.
+
+    `client_certificate` is the path of a PEM file with private key and certificate.
+    """
+
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    client_certificate: Path | None = None
+    authority: str = "https://login.microsoftonline.com"
+
+    @property
+    def way(self) -> str:
+        """The way of signing in, for messages."""
+        if self.client_secret:
+            return "client secret"
+        return "certificate" if self.client_certificate else "managed identity"
+
+
+@dataclass(frozen=True)
+class _Token:
+    value: str = field(repr=False)
+    renew_at: float
+    ends_at: float
+
+
+class TokenSource:
+    """Bearer tokens for resources such as https://contoso.crm.dynamics.com. Thread safe.
+
+    A token is renewed five minutes before it ends, by one thread. Raises ConfigurationError when the identity provider
+    refuses, TransientError when it cannot be reached; no message holds a secret or a token.
+    """
+
+    def __init__(self, credentials: Credentials, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._credentials = credentials
+        self._clock = clock
+        self._tokens: dict[str, _Token] = {}
+        self._lock = threading.Lock()
+
+    def token(self, resource: str) -> str:
+        """A valid token for the resource, from memory if possible."""
+        found = self._tokens.get(resource)
+        if found is not None and self._clock() < found.renew_at:
+            return found.value
+        with self._lock:
+            found = self._tokens.get(resource)
+            if found is not None and self._clock() < found.renew_at:
+                return found.value
+            try:
+                return self._fetch(resource)
+            except TransientError:
+                if found is not None and self._clock() < found.ends_at:
+                    return found.value  # the old one still serves
+                raise
+
+    def renew(self, resource: str, rejected: str | None = None) -> str:
+        """A new token after a 401. `rejected` is the refused one: it is replaced once, not by each thread."""
+        with self._lock:
+            found = self._tokens.get(resource)
+            if found is not None and rejected is not None and found.value != rejected:
+                return found.value
+            return self._fetch(resource)
+
+    def _fetch(self, resource: str) -> str:
+        # Always a new msal application: its own cache would hand out a rejected token again.
+        answer, status = _acquire(self._credentials, resource)
+        if "access_token" not in answer:
+            raise _refusal(self._credentials, resource, answer, status)
+        life = float(answer.get("expires_in", 0))
+        now = self._clock()
+        token = _Token(str(answer["access_token"]), now + max(life - _AHEAD_SECONDS, life / 2), now + life)
+        self._tokens[resource] = token
+        _log.info("dataverse.signed_in", extra={"resource": resource, "way": self._credentials.way, "life": life})
+        return token.value
+
+
+def _acquire(credentials: Credentials, resource: str) -> tuple[dict[str, Any], int]:
+    """What msal answers, and the status of the last HTTP answer behind it (0: none)."""
+    import requests  # noqa: PLC0415 (slow import, with msal)
+
+    statuses = [0]
+    with _session(statuses, use_proxies=credentials.way != "managed identity") as session:
+        try:
+            return _ask(credentials, resource, session), statuses[-1]
+        except requests.RequestException as error:
+            raise TransientError(f"Signing in to {resource}: no answer ({type(error).__name__}).") from error
+        except ValueError as error:
+            if statuses[-1] in _RETRYABLE:
+                raise TransientError(f"Signing in to {resource}: HTTP {statuses[-1]}.") from error
+            raise ConfigurationError(_advice(credentials, resource, "the sign-in settings cannot be used")) from error
+
+
+def _ask(credentials: Credentials, resource: str, session: Any) -> dict[str, Any]:
+    import msal  # noqa: PLC0415 (slow import)
+
+    if credentials.way == "managed identity":
+        identity = (
+            msal.UserAssignedManagedIdentity(client_id=credentials.client_id)
+            if credentials.client_id
+            else msal.SystemAssignedManagedIdentity()
+        )
+        managed = msal.ManagedIdentityClient(identity, http_client=session)
+        return dict(managed.acquire_token_for_client(resource=resource))
+    application = msal.ConfidentialClientApplication(
+        credentials.client_id,
+        client_credential=credentials.client_secret or _certificate(Path(credentials.client_certificate or "")),
+        authority=f"{credentials.authority.rstrip('/')}/{credentials.tenant_id}",
+        instance_discovery=credentials.authority.rstrip("/").endswith(_PUBLIC_AUTHORITIES),
+        http_client=session,
+    )
+    return dict(application.acquire_token_for_client(scopes=[f"{resource}/.default"]))
+
+
+def _certificate(path: Path) -> dict[str, str]:
+    try:
+        pem = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"DATAVERSE_CLIENT_CERTIFICATE: {path} cannot be read as PEM ({type(error).__name__})."
+        raise ConfigurationError(message) from error
+    if "PRIVATE KEY-----" not in pem or "BEGIN CERTIFICATE-----" not in pem:
+        raise ConfigurationError(f"DATAVERSE_CLIENT_CERTIFICATE: {path} must hold a private key and its certificate.")
+    return {"private_key": pem, "public_certificate": pem}
+
+
+def _session(statuses: list[int], *, use_proxies: bool) -> Any:
+    """A session of requests with a time limit that notes the statuses of the answers."""
+    import requests  # noqa: PLC0415 (slow import, with msal)
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+    class Limited(HTTPAdapter):
+        def send(self, *arguments: Any, **options: Any) -> Any:
+            options["timeout"] = options.get("timeout") or _SIGN_IN_SECONDS
+            answer = super().send(*arguments, **options)
+            statuses.append(answer.status_code)
+            return answer
+
+    session = requests.Session()
+    session.trust_env = use_proxies
+    session.mount("https://", Limited())
+    session.mount("http://", Limited())
+    return session
+
+
+def _refusal(credentials: Credentials, resource: str, answer: dict[str, Any], status: int) -> Exception:
+    if status in _RETRYABLE:
+        return TransientError(f"Signing in to {resource}: HTTP {status}.")
+    number = _AADSTS.search(str(answer.get("error_description", "")))
+    reason = f"{answer.get('error', 'no token')}{f' ({number.group()})' if number else ''}"
+    return ConfigurationError(_advice(credentials, resource, reason))
+
+
+def _advice(credentials: Credentials, resource: str, reason: str) -> str:
+    names = {
+        "client secret": "DATAVERSE_TENANT_ID, DATAVERSE_CLIENT_ID and DATAVERSE_CLIENT_SECRET",
+        "certificate": "DATAVERSE_TENANT_ID, DATAVERSE_CLIENT_ID and DATAVERSE_CLIENT_CERTIFICATE",
+        "managed identity": "the app's managed identity (DATAVERSE_CLIENT_ID names a user-assigned one)",
+    }
+    return f"Signing in to {resource} by {credentials.way} was refused: {reason}. Check {names[credentials.way]}."
