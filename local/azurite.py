@@ -1,0 +1,55 @@
+"""Azurite, the storage emulator from npm: blobs, queues and tables on loopback.
+
+Source of the options: Azurite's README. Telemetry is off (without the switch it calls home); newer storage SDKs need
+`--skipApiVersionCheck`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.children import ROOT, Child, base_environment
+from shared.errors import ConfigurationError
+
+ACCOUNT = "devstoreaccount1"
+# The account key that every Azurite has, published in its README: not a secret.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+SERVICES = ("blob", "queue", "table")
+
+
+def connection_string(ports: Mapping[str, int]) -> str:
+    """For the storage SDKs; `ports` by service."""
+    endpoints = "".join(f"{name.title()}Endpoint=http://127.0.0.1:{ports[name]}/{ACCOUNT};" for name in SERVICES)
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
+
+
+def start(folder: Path, log: Path, ports: Mapping[str, int]) -> Child:
+    """Start Azurite on its data folder and wait until all three services listen.
+
+    ConfigurationError: Node.js or the npm package is missing; the sentence says what to install.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ["--location", str(folder), "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    for name in SERVICES:
+        options += [f"--{name}Host", "127.0.0.1", f"--{name}Port", str(ports[name])]
+    command = [_node(), "--require", str(ROOT / "local" / "end_with_parent.cjs"), str(_script()), *options]
+    child = Child("azurite", command, log, base_environment())
+    for name in SERVICES:
+        child.wait_for(rf"{name.title()} service is successfully listening")
+    return child
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None:
+        raise ConfigurationError("Node.js is missing: install Node.js 20 or newer (with npm) and try again.")
+    return node
+
+
+def _script() -> Path:
+    script = ROOT / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    if not script.exists():
+        raise ConfigurationError("Azurite is missing: run local/setup.sh (it installs what package.json names).")
+    return script
