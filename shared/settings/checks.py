@@ -79,7 +79,8 @@ class Section:
     def __init__(self, values: object, path: Sequence[str], known: Sequence[str], faults: list[str], file: str) -> None:
         self._path, self._faults, self._file = tuple(path), faults, file
         self._values: Mapping[str, object] = values if isinstance(values, dict) else {}
-        if not isinstance(values, dict):
+        self._is_table = isinstance(values, dict)
+        if not self._is_table:
             faults.append(f"{file}: {self.key()} must be a table, written as [{self.key()}].")
         for name in self._values:
             if name not in known:
@@ -92,7 +93,9 @@ class Section:
         return ".".join(name if _BARE_KEY.fullmatch(name) else f'"{name}"' for name in full)
 
     def fault(self, name: str, expected: str) -> None:
-        """Adds the fault of a key, present or missing."""
+        """Adds the fault of a key, present or missing; of what is no table, one fault is enough."""
+        if not self._is_table:
+            return
         how = "must be" if name in self._values else "is missing: it must be"
         self._faults.append(f"{self._file}: {self.key(name)} {how} {expected}.")
 

@@ -32,7 +32,12 @@ _URL = 'the address of an organization, such as "https://contoso.crm.dynamics.co
 
 def read(path: Path, faults: list[str]) -> Hydration:
     """The configuration of the file. Source: the project's own format, described by the comments in the file."""
-    top = Section(_content(path, faults), (), _KEYS, faults, path.name)
+    return parse(_content(path, faults), faults, path.name)
+
+
+def parse(content: dict[str, object], faults: list[str], file: str) -> Hydration:
+    """The configuration in the values of the file."""
+    top = Section(content, (), _KEYS, faults, file)
     return Hydration(
         publisher_prefix=_prefix(top),
         settle_seconds=top.number("settle_seconds", 120, 0, 86_400),
