@@ -35,7 +35,8 @@ class RunsError(Exception):
 class Runs:
     """The app's runs. Use it as a context manager."""
 
-    def __init__(self, host: str, function_key: str | None) -> None:
+    def __init__(self, host: str, function_key: str | None, poll_seconds: float = _POLL_SECONDS) -> None:
+        self._poll_seconds = poll_seconds
         headers = {"x-functions-key": function_key} if function_key else {}
         self._client = httpx.Client(base_url=host, headers=headers, timeout=30.0, trust_env=False)
 
@@ -93,7 +94,7 @@ class Runs:
                 raise RunsError(f"No run opened for {environment} within {_NO_RUN_SECONDS:.0f} s of the landing.")
             if now - moved > _STANDSTILL_SECONDS:
                 raise RunsError(f"Nothing has moved for {_STANDSTILL_SECONDS / 60:.0f} minutes in {environment}.")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._poll_seconds)
 
     def _get(self, path: str, **parameters: str) -> Run:
         """A document of the API; a host that restarts is waited for."""
@@ -112,7 +113,7 @@ class Runs:
                     raise RunsError(trouble)
             if time.monotonic() > deadline:
                 raise RunsError(trouble)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._poll_seconds)
 
 
 class Progress:
@@ -147,14 +148,15 @@ class Progress:
 
 def task_table(run: Run) -> Table:
     """The tasks of a run with their counts; under the title the run's own status."""
-    table = Table(title=f"Run {run['id']}: {run['status']}", caption=run["detail"] or None, title_justify="left")
+    title = Text(f"Run {run['id']}: {run['status']}")
+    table = Table(title=title, caption=Text(run["detail"]) if run["detail"] else None, title_justify="left")
     table.add_column("Task")
     table.add_column("Status")
     for count in COUNTS:
         table.add_column(count.capitalize(), justify="right")
     for task in run["tasks"]:
         status = Text(task["status"], style=_STYLES.get(task["status"], ""))
-        table.add_row(task["name"], status, *(f"{task[count]:,}" for count in COUNTS))
+        table.add_row(Text(task["name"]), status, *(f"{task[count]:,}" for count in COUNTS))
     return table
 
 
