@@ -57,7 +57,9 @@ def land(folder: LakeFolder, connection: str, container: str) -> list[Blob]:
             with lake.get_blob_client(path) as client, file.open("rb") as content:
                 answer = client.upload_blob(content, overwrite=True, max_concurrency=2)
                 if path in manifests:
-                    landed.append(Blob(container, path, client.url, str(answer["etag"]), file.stat().st_size))
+                    landed.append(
+                        Blob(container, path, client.url, str(answer["etag"]).strip('"'), file.stat().st_size)
+                    )
         return landed
 
 
