@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +48,6 @@ _COMPRESSIONS: dict[str, Compression] = {
 }
 _CSV_ENDINGS = ("csv", "txt", "tsv")
 _OTHER_ENDINGS = ("json", "jsonl", "ndjson", "orc", "avro", "xml", "xlsx")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _Part = TypeVar("_Part", bound=BaseModel)
 
 
@@ -170,7 +168,7 @@ def _entity(value: object, number: int, place: _Place) -> Entity:
     attributes: tuple[Attribute, ...] = ()
     try:
         part = _part(EntityPart, value, name)
-        name = _text(part.name, "the name of the entity")
+        name = part.name
         attributes = _attributes(part)
         return Entity(name, attributes, _partitions(part.partitions, attributes, place))
     except _EntityFault as error:
@@ -182,9 +180,7 @@ def _attributes(entity: EntityPart) -> tuple[Attribute, ...]:
         raise _EntityFault("it is only a reference to an entity of another model", Delivery.NOT_DELIVERED)
     values = enumerate(entity.attributes, start=1)
     parts = [_part(AttributePart, value, f"attribute {number}") for number, value in values]
-    found = tuple(
-        Attribute(_text(part.name, "the name of an attribute"), _data_type(part.data_type or "")) for part in parts
-    )
+    found = tuple(Attribute(part.name, _data_type(part.data_type or "")) for part in parts)
     twice = [name for name, count in Counter(one.name for one in found).items() if count > 1]
     if twice:
         raise _EntityFault(f"the manifest names more than one attribute {', '.join(sorted(twice))}")
@@ -267,7 +263,7 @@ def _delimiter(text: str | None, path: str) -> str:
 def _encoding(text: str | None, path: str) -> str:
     try:
         return codecs.lookup(text or "utf-8").name
-    except LookupError:
+    except (LookupError, ValueError):
         raise _EntityFault(f"the encoding of {path} is unknown") from None
 
 
@@ -276,12 +272,6 @@ def _part(model: type[_Part], value: object, what: str) -> _Part:
         return model.model_validate(value)
     except ValidationError as error:
         raise _EntityFault(f"{what} cannot be read: {_first(error)}") from None
-
-
-def _text(text: str, what: str) -> str:
-    if _SURROGATE.search(text):
-        raise _EntityFault(f"{what} is not readable text")
-    return text
 
 
 def _first(error: ValidationError) -> str:

@@ -92,13 +92,20 @@ class Lake:
     def read_head(self, path: str, size: int, etag: str) -> bytes:
         """The first `size` bytes of a file, or all when it is shorter.
 
-        Raises NotFoundError when it is gone, TransientError when it is no longer the one with this ETag.
+        Raises TransientError when it is gone, or no longer the one with this ETag.
         """
         if size <= 0:
             return b""
-        with self._errors(path):
-            content: bytes = self._container.get_blob_client(path).download_blob(0, size, **_pinned(etag)).readall()
-            return content
+        try:
+            with self._errors(path):
+                content: bytes = self._container.get_blob_client(path).download_blob(0, size, **_pinned(etag)).readall()
+                return content
+        except NotFoundError as error:  # services differ in whether a file that is gone is unknown or does not match
+            raise _ChangedError(f"{path} was removed before it was read.") from error
+        except _EmptyError:
+            if self.manifest_is_current(path, etag):
+                return b""
+            raise _ChangedError(f"{path} was replaced while it was read.") from None
 
     def _list(self, environment: str) -> Iterator[File]:
         # Metadata tell the folders of a hierarchical namespace from empty files.
@@ -121,7 +128,7 @@ class Lake:
                 continue
             try:
                 contents[file.path] = self.read_head(file.path, file.length, file.etag)
-            except (NotFoundError, _ChangedError):
+            except _ChangedError:
                 return None
         return contents
 
@@ -133,8 +140,12 @@ class Lake:
             raise _translated(error, self._name, what) from error
 
 
+class _EmptyError(HydrationError):
+    """The service refuses to read a range of an empty file."""
+
+
 class _ChangedError(TransientError):
-    """The file was replaced after it was listed."""
+    """The file was replaced or removed after it was listed."""
 
 
 def blob_service(connection: Connection, setting: str) -> BlobServiceClient:
@@ -171,12 +182,15 @@ def _is_folder(found: BlobProperties) -> bool:
 
 def _translated(error: AzureError, container: str, what: str) -> HydrationError:
     code = getattr(error, "error_code", None) or type(error).__name__
+    code = getattr(code, "value", code)
     if isinstance(error, ResourceNotFoundError):
         if code == "ContainerNotFound":
             return ConfigurationError(f"LAKE_CONTAINER names {container}, which does not exist in the lake's account.")
         return NotFoundError(f"{what} does not exist in the container {container}.")
     if isinstance(error, ResourceModifiedError):
         return _ChangedError(f"{what} was replaced while it was read.")
+    if code == "InvalidRange":
+        return _EmptyError(what)
     denied = isinstance(error, HttpResponseError) and error.status_code in _DENIED
     if denied or isinstance(error, ClientAuthenticationError):
         return ConfigurationError(

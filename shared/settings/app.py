@@ -71,7 +71,10 @@ _OWN = ("LAKE_", "HYDRATION_", "DATAVERSE_", "PLAN_")
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-_STORAGE_PARTS = re.compile(r"(^|;)\s*(AccountName|(Blob|Table)Endpoint)\s*=", re.IGNORECASE)
+_STORAGE_PARTS = (
+    re.compile(r"(^|;)\s*(AccountName|(Blob|Table)Endpoint)\s*=", re.IGNORECASE),
+    re.compile(r"(^|;)\s*(AccountKey|SharedAccessSignature)\s*=", re.IGNORECASE),
+)
 _BUS_PARTS = re.compile(r"(^|;)\s*Endpoint\s*=\s*sb://", re.IGNORECASE)
 
 # What "UseDevelopmentStorage=true" stands for: DuckDB does not know the short form. The key is public, the emulator's.
@@ -157,7 +160,7 @@ class AppSettings:
         text = connection.connection_string
         if text and "usedevelopmentstorage=true" in text.lower():
             return Connection(connection_string=_EMULATOR)
-        if text and not _STORAGE_PARTS.search(text):
+        if text and not all(part.search(text) for part in _STORAGE_PARTS):
             self.fault(name, "the connection string of a storage account, with AccountName and AccountKey")
         return connection
 
