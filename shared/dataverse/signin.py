@@ -106,6 +106,7 @@ class TokenSource:
 
 def _acquire(credentials: Credentials, resource: str) -> tuple[dict[str, Any], int]:
     """What msal answers, and the status of the last HTTP answer behind it (0: none)."""
+    import msal  # noqa: PLC0415 (slow import)
     import requests  # noqa: PLC0415 (slow import, with msal)
 
     statuses = [0]
@@ -114,7 +115,7 @@ def _acquire(credentials: Credentials, resource: str) -> tuple[dict[str, Any], i
             return _ask(credentials, resource, session), statuses[-1]
         except requests.RequestException as error:
             raise TransientError(f"Signing in to {resource}: no answer ({type(error).__name__}).") from error
-        except ValueError as error:
+        except (ValueError, msal.exceptions.MsalError) as error:
             if statuses[-1] in _RETRYABLE:
                 raise TransientError(f"Signing in to {resource}: HTTP {statuses[-1]}.") from error
             raise ConfigurationError(_advice(credentials, resource, "the sign-in settings cannot be used")) from error

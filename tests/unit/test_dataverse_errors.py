@@ -1,0 +1,69 @@
+import pytest
+
+from shared.dataverse.errors import Kind, classify, classify_body, seconds_of
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        (429, "0x80072322", "Number of requests exceeded the limit of 6000", Kind.THROTTLED),
+        (429, "", "", Kind.THROTTLED),
+        (429, "0x80071151", "Cannot start the requested operation [EntityCustomization]", Kind.TRANSIENT),
+        (500, "0x80044151", "SQL timeout expired.", Kind.TIMEOUT),
+        (503, "", "", Kind.TRANSIENT),
+        (501, "0x0", "not supported", Kind.CONFIGURATION),
+        (404, "0x80040217", "contact With Id = ... Does Not Exist", Kind.MISSING),
+        (400, "0x80040217", "Contact With Ids = ... Do Not Exist", Kind.MISSING),
+        (404, "0x8006088a", "Resource not found for the segment 'Account'.", Kind.CONFIGURATION),
+        (404, "", "<html>", Kind.CONFIGURATION),
+        (405, "0x80040227", "associated with another object", Kind.REFERENCED),
+        (413, "", "", Kind.OVERSIZED),
+        (400, "0x80040265", "The maximum message size quota for incoming messages has been exceeded", Kind.OVERSIZED),
+        (400, "0x80044331", "The length of the 'subject' attribute", Kind.ROW),
+        (400, "0x80048D19", "Cannot convert the literal 'x' to the expected type 'Edm.Int32'.", Kind.ROW),
+        (400, "0x80048d19", "Invalid property 'nope' was found in entity 'contact'.", Kind.CONFIGURATION),
+        (400, "0x0", "Could not find a property named 'nope' on type 'contact'.", Kind.CONFIGURATION),
+        (400, "0x80048d19", "An undeclared property 'nope' which only has annotations", Kind.CONFIGURATION),
+        (401, "", "", Kind.CONFIGURATION),
+        (403, "0x80040220", "Principal user is missing prvWriteContact privilege", Kind.CONFIGURATION),
+        (302, "", "", Kind.CONFIGURATION),
+    ],
+)
+def test_code_and_status_say_what_a_fault_is(status: int, code: str, message: str, kind: Kind) -> None:
+    assert classify(status, code, message).kind is kind
+
+
+def test_a_missing_privilege_is_named() -> None:
+    fault = classify(403, "0x80040220", "Principal user (Id=1, type=8) is missing prvWriteContact privilege (Id=2)")
+    assert "Missing: prvWriteContact." in str(fault)
+
+
+def test_a_missing_column_is_named() -> None:
+    assert "Column: nope." in str(classify(400, "0x80048d19", "Invalid property 'nope' was found"))
+
+
+def test_a_fault_never_shows_the_service_s_message() -> None:
+    fault = classify(400, "0x80048d19", "Cannot convert the literal 'Sandra Secret' to the expected type")
+    assert "Sandra" not in str(fault)
+    assert "Sandra" in fault.message
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'{"error":"text"}', b"null"])
+def test_an_answer_without_dataverse_s_error_is_judged_by_its_status(body: bytes) -> None:
+    assert classify_body(503, body).kind is Kind.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("17", 17.0),
+        ("1.5", 1.5),
+        ("-3", 0.0),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0),
+        ("soon", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert seconds_of(header, now=10.0) == seconds
