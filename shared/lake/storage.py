@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024  # bytes; the largest manifests known have a few
 _ATTEMPTS = 5
-_TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}  # seconds; those of the SDK are 20 and 60
+_TIMEOUTS = {"connection_timeout": 10, "read_timeout": 60}  # seconds; those of the SDK are 20 and 60
 _DENIED = (401, 403)
 
 
@@ -153,11 +153,14 @@ def blob_service(connection: Connection, setting: str) -> BlobServiceClient:
 
     Imported when it is called: the SDK and azure-identity take most of the time that an app needs to start.
     """
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    from azure.storage.blob import BlobServiceClient, ExponentialRetry  # noqa: PLC0415
 
+    # About 1, 3, 5 and 9 seconds; the SDK's own waits add up to more than a minute.
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1)
+    options: dict[str, Any] = {**_TIMEOUTS, "retry_policy": retry}
     if connection.connection_string:
         try:
-            return BlobServiceClient.from_connection_string(connection.connection_string, **_TIMEOUTS)
+            return BlobServiceClient.from_connection_string(connection.connection_string, **options)
         except ValueError:
             raise ConfigurationError(f"{setting} must be the connection string of a storage account.") from None
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415
@@ -165,7 +168,7 @@ def blob_service(connection: Connection, setting: str) -> BlobServiceClient:
     # Passed only when there is one: None would hide AZURE_CLIENT_ID.
     chosen = {"managed_identity_client_id": connection.identity} if connection.identity else {}
     credential = DefaultAzureCredential(**chosen)
-    return BlobServiceClient(connection.address or "", credential=credential, **_TIMEOUTS)
+    return BlobServiceClient(connection.address or "", credential=credential, **options)
 
 
 def _pinned(etag: str) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from azure.storage.blob import ContainerClient
 
 from local import azurite, ports
 from shared.errors import ConfigurationError, TransientError
-from shared.lake.storage import Lake
+from shared.lake.storage import Lake, _translated, blob_service
 from shared.settings import Connection, Settings, load
 
 ENVIRONMENT = "3f0c2a9e-77aa-4b52-9d3c-1f8b6f5d2e10"
@@ -150,7 +151,7 @@ def test_heads_are_read_of_the_pinned_file_only(lake: Lake, container: Container
     with pytest.raises(TransientError, match="was replaced while it was read"):
         lake.read_head("ci_a/1.csv", 4, etag)
     container.delete_blob("ci_a/1.csv")
-    with pytest.raises(TransientError, match="was (replaced while|removed before) it was read"):
+    with pytest.raises(TransientError, match=r"was (replaced while|removed before) it was read"):
         lake.read_head("ci_a/1.csv", 4, etag)
 
 
@@ -192,3 +193,18 @@ def test_a_wrong_key_is_a_fault_of_the_settings(settings: Settings) -> None:
     assert "AAAA" not in str(raised.value)
     with pytest.raises(ConfigurationError, match="must be the connection string"):
         Lake(replace(settings, lake_storage=Connection("marker")))
+
+
+def test_a_network_that_fails_is_tried_again_later() -> None:
+    found = _translated(ServiceRequestError("marker"), "customerinsights", "ci_a/1.csv")
+    assert isinstance(found, TransientError)
+    assert str(found) == "The lake did not answer as expected (ci_a/1.csv: ServiceRequestError)."
+
+
+def test_an_address_is_opened_by_identity() -> None:
+    identity = "0bfc4568-a4ba-4c58-bd3e-5d3e76bd7fff"
+    with blob_service(
+        Connection(address="https://lake.blob.core.windows.net", identity=identity), "LakeStorage"
+    ) as found:
+        assert found.url == "https://lake.blob.core.windows.net/"
+        found.credential.close()
