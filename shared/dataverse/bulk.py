@@ -10,6 +10,7 @@ acknowledged and each may have been written: the caller must repeat them or reme
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -154,8 +155,7 @@ class _Write:
         """The verdict on the rows that the fault names, and the other rows; None when it names no row."""
         gone = suspects.missing(fault, (self.ids[row] for row in rows)) if self.action == "UpdateMultiple" else set()
         if gone:
-            lost = [row for row in rows if self.ids[row] in gone]
-            found = [RowFault(row, "missing", fault.code, fault.message) for row in lost]
+            found = [self._missing(row, fault) for row in rows if self.ids[row] in gone]
             return found, [row for row in rows if self.ids[row] not in gone]
         places = suspects.named(fault, [self.records[row] for row in rows])
         if not places:
@@ -179,8 +179,13 @@ class _Write:
     def _verdict(self, row: int, fault: Fault) -> RowFault:
         named = suspects.guids(fault.message)
         itself = fault.kind is Kind.MISSING and (not named or self.ids[row] in named)
-        gone = itself and self.action == "UpdateMultiple"
-        return RowFault(row, "missing" if gone else "rejected", fault.code, fault.message)
+        if itself and self.action == "UpdateMultiple":
+            return self._missing(row, fault)
+        return RowFault(row, "rejected", fault.code, fault.message or fault.text)
+
+    def _missing(self, row: int, fault: Fault) -> RowFault:
+        # The message of a bulk call names all missing rows: this one's is enough here.
+        return RowFault(row, "missing", fault.code, f"{self.table.logical_name} {self.ids[row]} does not exist")
 
 
 @dataclass(frozen=True)
@@ -204,10 +209,11 @@ class _Batches:
 
         def call() -> Fault | None:
             still_open = [place for place in places if place not in answers]
+            sent_at = self.client.limiter.clock()
             found = self._exchange([parts[place] for place in still_open])
             if isinstance(found, Fault):
                 return found
-            self._take_all(answers, dict(zip(still_open, found, strict=False)))
+            self._take_all(answers, dict(zip(still_open, found, strict=False)), sent_at)
             if len(answers) < len(places):
                 raise AmbiguousError(f"{self.table.logical_name}: Dataverse left parts of a batch unanswered.")
             return None
@@ -220,27 +226,27 @@ class _Batches:
         first, second = _halves(places)
         return self._answered(first, parts) | self._answered(second, parts)
 
-    def _take_all(self, answers: dict[int, Fault | None], found: dict[int, batch.Answer]) -> None:
+    def _take_all(self, answers: dict[int, Fault | None], found: dict[int, batch.Answer], sent_at: float) -> None:
         """Note every definite answer, then raise what speaks against going on."""
         stops: list[HydrationError] = []
         for place, answer in found.items():
             try:
-                answers[place] = self._definite(answer)
+                answers[place] = self._definite(answer, sent_at)
             except HydrationError as error:
                 stops.append(error)
         if stops:
             raise next((stop for stop in stops if isinstance(stop, ConfigurationError)), stops[0])
 
-    def _definite(self, answer: batch.Answer) -> Fault | None:
+    def _definite(self, answer: batch.Answer, sent_at: float) -> Fault | None:
         if answer.status < 300:
             return None
-        fault = classify_body(answer.status, answer.body, answer.headers.get("retry-after"))
+        fault = classify_body(answer.status, answer.body, answer.headers.get("retry-after"), now=time.time())
         if self.client.bypass_in_force and refuses_bypass(fault):
             self.client.stop_bypassing()
             raise TransientError(f"{self.table.logical_name}: tried again with the environment's custom logic.")
         if fault.kind is Kind.TIMEOUT:
             raise TransientError(f"{self.table.logical_name}: {fault}")
-        self.client.raise_for(fault, self.table.set_name)
+        self.client.raise_for(fault, self.table.set_name, sent_at=sent_at)
         return fault
 
     def _exchange(self, parts: Sequence[batch.Part]) -> list[batch.Answer] | Fault:

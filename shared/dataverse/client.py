@@ -157,14 +157,18 @@ class Client:
             raise TransientError(f"{self.url}, {what}: {fault}")
         raise ConfigurationError(f"{self.url} refuses {what}: {fault}")
 
-    def raise_for(self, fault: Fault, path: str) -> None:
-        """Raise what a fault of this service, of the moment or of the configuration is; return for all others."""
+    def raise_for(self, fault: Fault, path: str, *, sent_at: float | None = None) -> None:
+        """Raise what a fault of the service, of the moment or of the configuration is; return for all others.
+
+        `sent_at`: when the request went out, by the limiter's clock, so that its faults slow it down once.
+        """
         what = path.partition("?")[0].partition("(")[0]
         extra = {"status": fault.status, "code": fault.code, "kind": fault.kind.value, "path": what}
         _log.info("dataverse.fault", extra=extra)
         message = f"{self.url}, {what}: {fault}"
         if fault.kind is Kind.THROTTLED:  # a 503 with one of the limits' codes, or a part of a batch
-            raise ThrottledError(message, self.limiter.note_throttled(self.limiter.clock(), fault.retry_after))
+            sent_at = self.limiter.clock() if sent_at is None else sent_at
+            raise ThrottledError(message, self.limiter.note_throttled(sent_at, fault.retry_after))
         if fault.kind is Kind.TRANSIENT:
             raise (AmbiguousError if fault.status in _UNKNOWN_OUTCOME else TransientError)(message)
         if fault.kind is Kind.CONFIGURATION:

@@ -23,6 +23,7 @@ from shared.dataverse.definitions import (
     publish_body,
     table_body,
 )
+from shared.dataverse.errors import Kind
 from shared.dataverse.patience import Patience
 from shared.errors import ConfigurationError, TransientError
 
@@ -174,10 +175,13 @@ class _Customizing:
                 return True
             if present():
                 return False
-            if "Cannot start the requested operation" in self._client.fault(response).message:
-                raise TransientError(f"{self._client.url}: another customization is running.")
-            self._client.expect(response, f"creating {body['SchemaName']}")
-            return True
+            fault = self._client.fault(response)
+            if fault.kind is Kind.TIMEOUT or "Cannot start the requested operation" in fault.message:
+                raise TransientError(f"{self._client.url}, creating {body['SchemaName']}: {fault}")
+            # The message speaks of names only, none of a customer's values.
+            raise ConfigurationError(
+                f"{self._client.url} refuses to create {body['SchemaName']}: {fault.message} {fault}"
+            )
 
         return self._patience.persist(call)
 
