@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,21 +14,19 @@ from local import sample, snapshots
 from local.inputs import lake_folder
 from local.runs_view import Run
 from local.stack import Stack
-
-SETTINGS = {"HYDRATION_SETTLE_SECONDS": "0"}  # the sample lands whole: nothing to wait for
+from shared.errors import ConfigurationError
 
 
 def demo(folder: Path, *, keep: bool, people: int, console: Console) -> int:
     """Play both days from a fresh start; 0 when both ended Successful and only the difference was written."""
-    if folder.exists():
-        shutil.rmtree(folder)
+    _clear(folder)
     console.print(f"Writing two days of output about {people:,} people to {folder} ...", highlight=False)
     days = [lake_folder(sample.write(folder / f"day{day}", day, people)) for day in (1, 2)]
     rows = sample.dataverse_rows(folder / "dataverse", people)
     config = folder / "hydration.toml"
     config.write_text(sample.CONFIG, encoding="utf-8")
     console.print("Starting the local stack (storage, Service Bus, Dataverse, the functions) ...")
-    with Stack(folder / "stack", config, settings=SETTINGS) as stack:
+    with Stack(folder / "stack", config, settings=snapshots.LANDED_WHOLE) as stack:
         seeds = {path.stem: path for path in sorted(rows.glob("*.csv"))}
         seeded = snapshots.seed(stack, sample.DATAVERSE_HOST, seeds)
         console.print(f"Seeded {seeded:,} contacts and leads into the local Dataverse.")
@@ -42,6 +41,19 @@ def demo(folder: Path, *, keep: bool, people: int, console: Console) -> int:
             as_told &= _tell(run, _difference(before, written), seconds, console)
         _show_page(stack, keep=keep, console=console)
     return 0 if as_told else 1
+
+
+def _clear(folder: Path) -> None:
+    """Remove what the last demo left. Raises ConfigurationError when it is still up."""
+    if not folder.exists():
+        return
+    (folder / "stack").mkdir(exist_ok=True)
+    with (folder / "stack" / "lock").open("w") as lock:  # what the running stack holds
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"A demo is still up on {folder}: end it first (Ctrl-C).") from None
+        shutil.rmtree(folder)
 
 
 def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

@@ -29,9 +29,6 @@ from local.inputs import (
 from local.runs_view import COUNTS, Run
 from local.stack import Stack
 
-LANDED_WHOLE = {"HYDRATION_SETTLE_SECONDS": "0", "HYDRATION_WHOLE_WITHIN_SECONDS": "0"}
-"""A landing by hand is complete: nothing to settle, and what is missing will not come."""
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -82,7 +79,7 @@ def hydrate(
     written: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hydrate-", dir=local) as root:
         console.print("Starting the local stack ...")
-        with Stack(Path(root), config.resolve(), settings=LANDED_WHOLE) as stack:
+        with Stack(Path(root), config.resolve(), settings=snapshots.LANDED_WHOLE) as stack:
             for organization in inputs.organizations:
                 rows = snapshots.seed(stack, organization, inputs.seeds)
                 if inputs.seeds:

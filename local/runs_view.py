@@ -20,7 +20,8 @@ _STYLES = {"Successful": "green", "Failed": "bold red", "Completed with rejects"
 
 _POLL_SECONDS = 0.5
 _UNREACHABLE_SECONDS = 60.0  # longer than a restart of the host
-_NO_RUN_SECONDS = 180.0  # longer than several sweeps
+_NO_RUN_SECONDS = 120.0
+_ANNOUNCE_SECONDS = 20.0  # events arrive at least once: one that led to nothing is sent again
 _STANDSTILL_SECONDS = 900.0
 _LATER_RUN_SECONDS = 10.0  # a run that opened while the landing was under way may be followed by one for all of it
 _CLOCK_STEP = timedelta(seconds=1)  # times of runs may be rounded
@@ -69,14 +70,21 @@ class Runs:
         """The ids of all runs so far; what `follow` must not mistake for an answer to a landing."""
         return frozenset(run["id"] for each in environments for run in self.of(each))
 
-    def follow(self, environment: str, known: frozenset[str], since: datetime, seen: Callable[[Run], None]) -> Run:
+    def follow(
+        self,
+        environment: str,
+        known: frozenset[str],
+        since: datetime,
+        seen: Callable[[Run], None],
+        announce: Callable[[], None],
+    ) -> Run:
         """Wait for the end of the run that a landing caused; `seen` is called with every state of it.
 
-        `since` is the landing's end. Several runs may answer one landing: all must end, and the newest
-        covers the others. Raises RunsError when none opens or nothing moves any more.
+        `since` is the landing's end; `announce` tells of it once more where no run opens. Several runs may answer one
+        landing: all must end, and the newest covers the others. Raises RunsError when none opens or nothing moves.
         """
         began = time.monotonic()
-        moved, last = began, ""
+        announced, moved, last = began, began, ""
         while True:
             fresh = [run for run in self.of(environment) if run["id"] not in known]
             now = time.monotonic()
@@ -92,6 +100,9 @@ class Runs:
                     return run
             elif now - began > _NO_RUN_SECONDS:
                 raise RunsError(f"No run opened for {environment} within {_NO_RUN_SECONDS:.0f} s of the landing.")
+            elif now - announced > _ANNOUNCE_SECONDS:
+                announce()
+                announced = now
             if now - moved > _STANDSTILL_SECONDS:
                 raise RunsError(f"Nothing has moved for {_STANDSTILL_SECONDS / 60:.0f} minutes in {environment}.")
             time.sleep(self._poll_seconds)

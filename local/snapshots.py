@@ -16,7 +16,12 @@ from local.inputs import LakeFolder, UnusableInputError
 from local.runs_view import Progress, Run, Runs, details, task_table
 from local.stack import Stack
 
-_SEED_ROWS = 2000
+LANDED_WHOLE = {
+    "HYDRATION_SETTLE_SECONDS": "0",
+    "HYDRATION_WHOLE_WITHIN_SECONDS": "0",
+    "SWEEP_SCHEDULE": "0 0 0 1 1 *",  # a sweep amid a landing would take half of it for a snapshot
+}
+"""App settings where landings are known to be complete: nothing to settle, and what is missing will not come."""
 
 
 def hydrate(stack: Stack, folder: LakeFolder, console: Console) -> dict[str, Run]:
@@ -26,10 +31,14 @@ def hydrate(stack: Stack, folder: LakeFolder, console: Console) -> dict[str, Run
         known = runs.known(folder.environments)
         manifests = landing.land(folder, stack.lake_connection_string, stack.settings["LAKE_CONTAINER"])
         since = datetime.now(UTC)
-        landing.post_events(landing.endpoint(stack.host_url, stack.function_key), manifests)
+
+        def announce() -> None:
+            landing.post_events(landing.endpoint(stack.host_url, stack.function_key), manifests)
+
+        announce()
         for environment in folder.environments:
             with Progress(console) as progress:
-                ended[environment] = runs.follow(environment, known, since, progress)
+                ended[environment] = runs.follow(environment, known, since, progress, announce)
             show(ended[environment], console)
     return ended
 

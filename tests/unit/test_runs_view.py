@@ -88,7 +88,7 @@ def test_waits_for_the_end_of_the_newest_run_that_is_new(api: Api) -> None:
     ]
     seen: list[str] = []
     with runs_of(api) as runs:
-        ended = runs.follow("E", frozenset({"1"}), LANDED, lambda state: seen.append(state["status"]))
+        ended = runs.follow("E", frozenset({"1"}), LANDED, lambda state: seen.append(state["status"]), lambda: None)
     assert (ended["id"], ended["status"]) == ("3", "Successful")
     assert len(api.states) == 1
     assert seen[0] == "Queued"
