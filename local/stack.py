@@ -1,0 +1,174 @@
+"""The whole local stack as child processes: Azurite, broker, Dataverse, trigger host. Loopback only."""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from local import azurite, ports
+from local.broker.client import connection_string
+from local.children import ROOT, Child, base_environment
+from shared.errors import ConfigurationError, HydrationError
+
+QUEUES = ("hydration-tables", "hydration-upserts", "hydration-backstamps")
+LOCK_SECONDS = "5"  # of the broker's messages; minutes in the cloud
+# Everything that waits is short, so that a killed host's work is taken up within seconds.
+TIMINGS = {
+    "HYDRATION_LEASE_SECONDS": "10",
+    "HYDRATION_SETTLE_SECONDS": "2",
+    "DATAVERSE_TIMEOUT_SECONDS": "5",
+    "RECONCILE_SCHEDULE": "*/2 * * * * *",
+    "SWEEP_SCHEDULE": "*/2 * * * * *",
+}
+_READY_HTTP = r"^ready on (http://127\.0\.0\.1:\d+)$"
+
+
+class Stack:
+    """The local stack with its files under `root`: what was stored there stays, and so do the ports.
+
+    `config`: the hydration.toml; `settings` go over the local defaults; `host`: whether `start` starts the trigger
+    host; `app`: the folder of function_app.py. Raises ConfigurationError where Node.js or Azurite is missing or another
+    stack runs on `root`, HydrationError where a child does not start.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        config: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        host: bool = True,
+        app: Path = ROOT,
+    ) -> None:
+        self.root, self.config, self.app = root.resolve(), config.resolve(), app.resolve()
+        self.settings: dict[str, str] = {}
+        self.addresses: dict[str, str] = {}
+        self.function_key = secrets.token_urlsafe(18)
+        self._given, self._with_host = dict(settings or {}), host
+        self._children: list[Child] = []
+        self._host: Child | None = None
+        self._ports: dict[str, int] = {}
+        self._lock: IO[str] | None = None
+
+    @property
+    def host_url(self) -> str:
+        """Address of the trigger host. HydrationError: it is not running."""
+        return self._address("host")
+
+    @property
+    def dataverse_url(self) -> str:
+        """Address of the local Dataverse."""
+        return self._address("dataverse")
+
+    @property
+    def lake_connection_string(self) -> str:
+        """For the storage SDKs."""
+        return azurite.connection_string(self._ports)
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready; whatever was started is stopped again if one fails."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._take_root()
+        try:
+            self._start_services()
+            if self._with_host:
+                self.start_host()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything, what uses others first."""
+        self.stop_host()
+        while self._children:
+            self._children.pop().stop()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def start_host(self) -> None:
+        """Start the trigger host, on the same port as before."""
+        options = ["--app", str(self.app), "--port", str(self._ports["host"]), "--key", self.function_key]
+        self._host = self._module("local.host", options, base_environment() | self.settings)
+        (self.addresses["host"],) = self._host.wait_for(_READY_HTTP)
+
+    def stop_host(self) -> None:
+        """End the trigger host politely: running calls finish."""
+        if self._host:
+            self._host.stop()
+            self._host = None
+
+    def kill_host(self) -> None:
+        """End the trigger host at once (kill -9)."""
+        if self._host:
+            self._host.kill()
+            self._host = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start_services(self) -> None:
+        self._ports = ports.reserve(self.root / "ports.json", (*azurite.SERVICES, "broker", "dataverse", "host"))
+        self._children.append(azurite.start(self.root / "azurite", self._log("azurite"), self._ports))
+        broker = ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS, "--queue", *QUEUES]
+        identity = secrets.token_urlsafe(18)
+        dataverse = ["--db", str(self.root / "dataverse.db"), "--identity-header", identity]
+        for name, options in (("broker", broker), ("dataverse", dataverse)):
+            child = self._module(f"local.{name}", ["--port", str(self._ports[name]), *options], base_environment())
+            self._children.append(child)
+        self._children[1].wait_for(r"^ready on (127\.0\.0\.1:\d+)$")
+        (self.addresses["dataverse"],) = self._children[2].wait_for(_READY_HTTP)
+        self.addresses["broker"] = f"sb://127.0.0.1:{self._ports['broker']}"
+        for name in azurite.SERVICES:
+            self.addresses[name] = f"http://127.0.0.1:{self._ports[name]}/{azurite.ACCOUNT}"
+        self.settings = self._settings(identity)
+
+    def _settings(self, identity: str) -> dict[str, str]:
+        """The app settings, as for Azure but with local services behind them."""
+        storage = self.lake_connection_string
+        return {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AzureWebJobsStorage": storage,
+            "LakeStorage": storage,
+            "StatusStorage": storage,
+            "ServiceBus": connection_string(self._ports["broker"]),
+            "LAKE_CONTAINER": "customerinsights",
+            "HYDRATION_CONTAINER": "hydration",
+            "HYDRATION_CONFIG": str(self.config),
+            "DATAVERSE_ADDRESS": f"{self.dataverse_url}/{{host}}",
+            "IDENTITY_ENDPOINT": f"{self.dataverse_url}/msi/token",
+            "IDENTITY_HEADER": identity,
+            **TIMINGS,
+            **self._given,
+        }
+
+    def _module(self, module: str, options: list[str], environment: Mapping[str, str]) -> Child:
+        return Child.of_module(module, options, self._log(module.rpartition(".")[2]), environment)
+
+    def _log(self, name: str) -> Path:
+        return self.root / "logs" / f"{name}.log"
+
+    def _address(self, name: str) -> str:
+        if name not in self.addresses:
+            raise HydrationError(f"the {name} of the local stack was not started")
+        return self.addresses[name]
+
+    def _take_root(self) -> None:
+        """One stack for a folder: two would spoil each other's files."""
+        lock = (self.root / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise ConfigurationError(f"a local stack is running on {self.root}: stop it first") from None
+        self._lock = lock
