@@ -18,7 +18,7 @@ _OUT_OF_RANGE = re.compile(r"of '(\w+)' .*outside the valid range\D*?(-?[\d.]+) 
 
 def row_id(record: bytes, key: str) -> str:
     """The GUID of a record, in lower case; `key` is the name of the primary key column. ValueError: it has none."""
-    found = re.search(rb'"%s"\s*:\s*"([^"]*)"' % re.escape(key.encode()), record)
+    found = re.search(_pair(key), record)
     if found is None:
         raise ValueError(f"a record has no {key}")
     return found.group(1).decode().lower()
@@ -26,8 +26,13 @@ def row_id(record: bytes, key: str) -> str:
 
 def without_key(record: bytes, key: str) -> bytes:
     """The record as the body of a PATCH, whose address names the row."""
-    pair = rb'"%s"\s*:\s*"[^"]*"' % re.escape(key.encode())
-    return re.sub(rb"%s\s*,|,\s*%s" % (pair, pair), b"", record, count=1)
+    pair = _pair(key)
+    return re.sub(rb"%s\s*,\s*|,?\s*%s" % (pair, pair), b"", record, count=1)
+
+
+def _pair(key: str) -> bytes:
+    # A quote after a backslash stands inside a string.
+    return rb'(?<!\\)"%s"\s*:\s*"([^"]*)"' % re.escape(key.encode())
 
 
 def guids(message: str) -> set[str]:

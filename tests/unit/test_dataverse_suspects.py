@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.dataverse import suspects
 from shared.dataverse.errors import classify
@@ -61,3 +63,17 @@ def test_missing_rows_are_believed_only_if_all_named_are_rows_of_the_call() -> N
     assert suspects.missing(both, [A, B, C]) == {A, B}
     assert suspects.missing(both, [A, C]) == set()
     assert suspects.missing(classify(400, "0x80040265", f"Row {A} is odd."), [A]) == set()
+
+
+NAMES = st.sampled_from(["contactid", "note", '"contactid"', 'x":"contactid', "\\", "ä"])
+VALUES = st.none() | st.booleans() | st.integers() | st.text() | NAMES
+
+
+@given(st.dictionaries(NAMES.filter(lambda name: name != "contactid"), VALUES), st.integers(0, 6), st.booleans())
+def test_taking_the_key_away_leaves_every_other_value(values: dict[str, object], place: int, spaced: bool) -> None:  # noqa: FBT001
+    pairs = list(values.items())
+    pairs.insert(place, ("contactid", A))
+    separators = (" , ", " : ") if spaced else (",", ":")
+    text = json.dumps(dict(pairs), separators=separators, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    assert suspects.row_id(text, "contactid") == A
+    assert json.loads(suspects.without_key(text, "contactid")) == values
