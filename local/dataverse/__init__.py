@@ -1,0 +1,19 @@
+"""A Dataverse-compatible Web API over SQLite, for the local stack and the tests. Never deployed.
+
+`python -m local.dataverse --port 0 --db DIRECTORY` serves any number of organizations: the first segment of a path is
+the organization's host (`/contoso.crm.dynamics.com/api/data/v9.2/...`), and an organization appears on first use.
+
+One module a concern:
+
+errors      Dataverse's codes and texts                  bulk         CreateMultiple, UpdateMultiple, UpsertMultiple
+limits      documented sizes and page lengths            batch        $batch and its change sets
+values      column types: what a value may be            query        $select, $filter, $orderby, paging
+metadata    tables, columns, relationships, keys         filters      the $filter language
+standard    contact, lead, account                       render       rows as JSON
+definitions metadata requests                            signin       tokens
+storage     SQLite, transactions, rowversions            laboratory   /local: seed, export, statistics, faults
+payload     a JSON body becomes a record                 wire         HTTP/1.1
+rows        create, update, delete with their checks     server       which request goes where
+
+Where Microsoft's documents are silent the stricter behavior is chosen, and a comment says so.
+"""

@@ -1,0 +1,80 @@
+"""Which resource of the Web API a call is for."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+
+from local.dataverse import batch, definitions, errors, paths, rows
+from local.dataverse.call import Call, error_response, json_response
+from local.dataverse.errors import DataverseError
+from local.dataverse.paths import Segment
+from local.dataverse.wire import Response
+
+NOT_HERE = frozenset(
+    {"$metadata", "BulkDelete", "CreateEntities", "GlobalOptionSetDefinitions", "RetrieveTotalRecordCount"}
+)
+
+
+def dispatch(call: Call) -> Response:
+    """Answer a call; refusals become answers. Counts it for the statistics."""
+    try:
+        response = _answer(call)
+    except DataverseError as error:
+        response = error_response(error)
+    call.organization.statistics.request(call.kind, call.table, response.status)
+    return response
+
+
+def _answer(call: Call) -> Response:
+    if not call.path.strip("/"):
+        return _service_document(call)
+    path = paths.segments(call.path)
+    name = path[0].name.removesuffix("()")
+    if name in RESOURCES:
+        return RESOURCES[name](call, path)
+    if name in NOT_HERE:
+        raise errors.not_supported(f"'{name}'")
+    table = call.organization.catalog.sets.get(name)
+    if table is None:
+        raise errors.unknown_segment(name)
+    return rows.answer(call, table, path)
+
+
+def _batch(call: Call, _: list[Segment]) -> Response:
+    if call.method != "POST":
+        raise errors.method_not_allowed(call.method)
+    return batch.answer(call, dispatch)
+
+
+def _who_am_i(call: Call, _: list[Segment]) -> Response:
+    call.kind = "WhoAmI"
+    if call.method != "GET":
+        raise errors.method_not_allowed(call.method)
+    organization = uuid.UUID(call.organization.id)
+    body = {
+        "@odata.context": f"{call.base}$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
+        "BusinessUnitId": str(uuid.uuid5(organization, "business unit")),
+        "UserId": call.user_id,
+        "OrganizationId": call.organization.id,
+    }
+    return json_response(json.dumps(body))
+
+
+def _service_document(call: Call) -> Response:
+    if call.method != "GET":
+        raise errors.method_not_allowed(call.method)
+    sets = [{"name": name, "kind": "EntitySet", "url": name} for name in sorted(call.organization.catalog.sets)]
+    return json_response(json.dumps({"@odata.context": f"{call.base}$metadata", "value": sets}))
+
+
+RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
+    "$batch": _batch,
+    "WhoAmI": _who_am_i,
+    "Microsoft.Dynamics.CRM.WhoAmI": _who_am_i,
+    "EntityDefinitions": definitions.answer_tables,
+    "RelationshipDefinitions": definitions.answer_relationships,
+    "PublishXml": definitions.publish,
+    "PublishAllXml": definitions.publish,
+}

@@ -1,0 +1,191 @@
+"""Tables, columns, alternate keys and relationships of one organization: the model, and how it is stored.
+
+Names compare in lower case (Dataverse's logical names); navigation properties keep their case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+REMOVE_LINK, RESTRICT, CASCADE = "RemoveLink", "Restrict", "Cascade"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `kind` is Dataverse's AttributeType; what the other facets mean depends on it."""
+
+    logical_name: str
+    kind: str
+    schema_name: str = ""
+    display_name: str = ""
+    description: str = ""
+    max_length: int | None = None
+    precision: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    format: str | None = None
+    behavior: str | None = None
+    options: tuple[tuple[int, str], ...] = ()
+    targets: tuple[str, ...] = ()
+    required: str = "None"
+    valid_for_create: bool = True
+    valid_for_update: bool = True
+    is_custom: bool = False
+
+    @property
+    def property_name(self) -> str:
+        """The column's name in the Web API: lookups are read as `_<column>_value`."""
+        return f"_{self.logical_name}_value" if self.kind in LOOKUPS else self.logical_name
+
+
+LOOKUPS = frozenset({"Lookup", "Customer"})
+MANY_TARGETS = "Customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An alternate key. `ready_at` is the time (Unix seconds) from which its index is reported Active."""
+
+    logical_name: str
+    schema_name: str
+    display_name: str
+    columns: tuple[str, ...]
+    ready_at: float = 0.0
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """One-to-many: each row of `referencing` may name a row of `referenced` in its lookup `column`."""
+
+    schema_name: str
+    referenced: str
+    referencing: str
+    column: str
+    navigation: str
+    collection: str
+    on_delete: str = REMOVE_LINK
+    is_custom: bool = False
+
+
+@dataclass(slots=True)
+class Table:
+    """A table with its columns and keys. `shapes` caches how payloads of one set of property names are written."""
+
+    logical_name: str
+    schema_name: str
+    set_name: str
+    primary_id: str
+    primary_name: str
+    display_name: str
+    display_collection_name: str
+    description: str = ""
+    ownership: str = "UserOwned"
+    is_custom: bool = False
+    object_type_code: int = 10_000
+    columns: dict[str, Column] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    shapes: dict[Any, Any] = field(default_factory=dict)
+    properties: dict[str, Column] = field(default_factory=dict)
+
+    def add(self, column: Column) -> None:
+        """Add or replace a column."""
+        self.columns[column.logical_name] = column
+        self.properties[column.property_name] = column
+        self.shapes.clear()
+
+    def drop(self, logical_name: str) -> None:
+        """Take a column away."""
+        column = self.columns.pop(logical_name)
+        self.properties.pop(column.property_name)
+        self.shapes.clear()
+
+
+class Catalog:
+    """Everything an organization knows about its tables, indexed as requests ask for it."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, Table] = {}
+        self.sets: dict[str, Table] = {}
+        self.relationships: dict[str, Relationship] = {}
+
+    def add_table(self, table: Table) -> None:
+        """Add a table; a set name that is taken is a programming error of the caller."""
+        self.tables[table.logical_name] = table
+        self.sets[table.set_name] = table
+
+    def drop_table(self, logical_name: str) -> None:
+        """Take a table away with every relationship that touches it."""
+        table = self.tables.pop(logical_name)
+        self.sets.pop(table.set_name)
+        touching = [r for r in self.relationships.values() if logical_name in (r.referenced, r.referencing)]
+        for relationship in touching:
+            del self.relationships[relationship.schema_name.lower()]
+
+    def add_relationship(self, relationship: Relationship) -> None:
+        """Add a relationship between two tables that exist."""
+        self.relationships[relationship.schema_name.lower()] = relationship
+        self.tables[relationship.referencing].shapes.clear()
+
+    def drop_relationship(self, relationship: Relationship) -> None:
+        """Take a relationship away."""
+        del self.relationships[relationship.schema_name.lower()]
+        self.tables[relationship.referencing].shapes.clear()
+
+    def navigations(self, table: str) -> dict[str, Relationship]:
+        """Return the single-valued navigation properties of a table (case-sensitive, as in Dataverse)."""
+        return {r.navigation: r for r in self.relationships.values() if r.referencing == table}
+
+    def collections(self, table: str) -> dict[str, Relationship]:
+        """Return the collection-valued navigation properties of a table."""
+        return {r.collection: r for r in self.relationships.values() if r.referenced == table}
+
+    def referencing(self, table: str) -> Iterator[Relationship]:
+        """Yield the relationships through which other rows may name rows of a table."""
+        return (r for r in self.relationships.values() if r.referenced == table)
+
+
+def to_rows(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, name, JSON) for every table and relationship, to be stored."""
+    for table in catalog.tables.values():
+        yield "table", table.logical_name, table_json(table)
+    for relationship in catalog.relationships.values():
+        yield "relationship", relationship.schema_name.lower(), json.dumps(asdict(relationship))
+
+
+def table_json(table: Table) -> str:
+    """Return a table as JSON."""
+    body = {f.name: getattr(table, f.name) for f in fields(Table) if f.name not in _DERIVED}
+    body["columns"] = [asdict(column) for column in table.columns.values()]
+    body["keys"] = [asdict(key) for key in table.keys.values()]
+    return json.dumps(body)
+
+
+_DERIVED = frozenset({"shapes", "properties", "columns", "keys"})
+
+
+def from_rows(rows: Iterable[tuple[str, str, str]]) -> Catalog:
+    """Return the catalog that `to_rows` stored."""
+    catalog = Catalog()
+    readers: dict[str, Callable[[dict[str, Any]], None]] = {
+        "table": lambda body: catalog.add_table(_table(body)),
+        "relationship": lambda body: catalog.add_relationship(Relationship(**body)),
+    }
+    for kind, _, body in sorted(rows, key=lambda row: row[0] != "table"):
+        readers[kind](json.loads(body))
+    return catalog
+
+
+def _table(body: dict[str, Any]) -> Table:
+    columns = body.pop("columns")
+    keys = body.pop("keys")
+    table = Table(**body)
+    for column in columns:
+        column["options"] = tuple((value, label) for value, label in column["options"])
+        column["targets"] = tuple(column["targets"])
+        table.add(Column(**column))
+    table.keys = {key["logical_name"]: Key(**{**key, "columns": tuple(key["columns"])}) for key in keys}
+    return table

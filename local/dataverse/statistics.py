@@ -1,0 +1,78 @@
+"""Counts for tests and measurements: what was written and which requests came, since start or the last reset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+COUNTED = ("created", "updated", "deleted", "unlinked")
+
+
+class Statistics:
+    """Row counts become visible with their commit; requests are counted as they are answered."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything counted."""
+        self._rows: Counter[tuple[str, str]] = Counter()
+        self._pending: Counter[tuple[str, str]] = Counter()
+        self._seeded: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._headers: Counter[str] = Counter()
+        self._tags: Counter[str] = Counter()
+        self._by_table: Counter[tuple[str, str]] = Counter()
+
+    def rows(self, table: str, operation: str, count: int) -> None:
+        """Count rows of the transaction that is open. `operation` is one of COUNTED."""
+        if count:
+            self._pending[table, operation] += count
+
+    def keep(self) -> None:
+        """Take over what the transaction counted."""
+        self._rows.update(self._pending)
+        self._pending.clear()
+
+    def discard(self) -> None:
+        """Forget what the transaction counted."""
+        self._pending.clear()
+
+    def seeded(self, table: str, count: int) -> None:
+        """Count rows that a test put there beforehand: they are no writes."""
+        self._seeded[table] += count
+
+    def request(self, kind: str, table: str | None, status: int) -> None:
+        """Count one operation; the operations inside a $batch count as well, beside the batch itself."""
+        self._requests[kind] += 1
+        self._statuses[str(status)] += 1
+        if table:
+            self._by_table[table, kind] += 1
+
+    def seen(self, headers: dict[str, str], tag: str | None) -> None:
+        """Record the optional headers (in lower case) and the tag of one HTTP request."""
+        for name, value in headers.items():
+            if name.startswith("mscrm.") or name in ("callerobjectid", "mscrmcallerid"):
+                self._headers[f"{name}: {value}"] += 1
+        if tag is not None:
+            self._tags[tag] += 1
+
+    def report(self) -> dict[str, Any]:
+        """Return everything as JSON would show it."""
+        tables: dict[str, dict[str, int]] = {}
+        for (table, operation), count in sorted(self._rows.items()):
+            tables.setdefault(table, dict.fromkeys(COUNTED, 0))[operation] = count
+        by_table: dict[str, dict[str, int]] = {}
+        for (table, kind), count in sorted(self._by_table.items()):
+            by_table.setdefault(table, {})[kind] = count
+        return {
+            "tables": tables,
+            "writes": sum(self._rows.values()),
+            "seeded": dict(sorted(self._seeded.items())),
+            "requests": dict(sorted(self._requests.items())),
+            "requests_by_table": by_table,
+            "statuses": dict(sorted(self._statuses.items())),
+            "headers": dict(sorted(self._headers.items())),
+            "tags": dict(sorted(self._tags.items())),
+        }

@@ -1,0 +1,147 @@
+"""Creating, updating and deleting rows with their checks: keys, targets of lookups, cascades of deletes.
+
+Everything here runs inside a transaction of the organization; an error leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from local.dataverse import errors
+from local.dataverse.errors import DataverseError
+from local.dataverse.metadata import CASCADE, MANY_TARGETS, RESTRICT, Relationship, Table
+from local.dataverse.organization import Organization
+from local.dataverse.payload import Record, Shape
+from local.dataverse.storage import quoted, type_column
+
+
+def now() -> str:
+    """Return the current time as Dataverse shows it: UTC, whole seconds."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def insert(organization: Organization, table: Table, records: list[Record]) -> list[str]:
+    """Create rows and return their primary keys; one without a key gets a new one."""
+    check_targets(organization, table, records)
+    moment, store = now(), organization.store
+    for shape, group in _by_shape(records):
+        rows = []
+        for record in group:
+            record.id = record.id or str(uuid.uuid4())
+            found = record.values
+            rows.append((record.id, moment, moment, store.next_version(), *[found[i] for i in shape.creates]))
+        _write(organization, table, shape.insert_sql, rows)
+    organization.statistics.rows(table.logical_name, "created", len(records))
+    return [str(record.id) for record in records]
+
+
+def update(organization: Organization, table: Table, records: list[Record]) -> None:
+    """Update rows that exist."""
+    check_targets(organization, table, records)
+    moment, store = now(), organization.store
+    for shape, group in _by_shape(records):
+        rows = []
+        for record in group:
+            found = record.values
+            rows.append((moment, store.next_version(), *[found[i] for i in shape.updates], record.id))
+        _write(organization, table, shape.update_sql, rows)
+    organization.statistics.rows(table.logical_name, "updated", len(records))
+
+
+def _by_shape(records: Iterable[Record]) -> Iterable[tuple[Shape, list[Record]]]:
+    groups: dict[int, tuple[Shape, list[Record]]] = {}
+    for record in records:
+        groups.setdefault(id(record.shape), (record.shape, []))[1].append(record)
+    return groups.values()
+
+
+def _write(organization: Organization, table: Table, sql: str, rows: list[tuple[object, ...]]) -> None:
+    try:
+        organization.store.write(sql, rows)
+    except sqlite3.IntegrityError as error:
+        raise _violation(table, str(error)) from None
+
+
+def _violation(table: Table, message: str) -> DataverseError:
+    named = {part.rpartition(".")[2] for part in message.partition(": ")[2].split(", ")}
+    for key in table.keys.values():
+        if set(key.columns) == named:
+            return errors.key_violated(key.display_name or key.schema_name)
+    return errors.duplicate_key()
+
+
+def check_targets(organization: Organization, table: Table, records: list[Record]) -> None:
+    """Refuse records whose lookups name rows that do not exist.
+
+    A row created by the same call does not count: whether it would in Dataverse is not documented.
+    """
+    wanted: dict[str, set[Any]] = {}
+    for shape, group in _by_shape(records):
+        for bind in shape.binds:
+            ids = wanted.setdefault(bind.relationship.referenced, set())
+            ids.update(record.values[bind.position] for record in group)
+    for name, ids in wanted.items():
+        ids.discard(None)
+        target = organization.catalog.tables[name]
+        missing = ids - organization.store.existing(target, ids) if ids else ids
+        if missing:
+            raise errors.does_not_exist(target.logical_name, min(missing))
+    _check_loops(table, records)
+
+
+def _check_loops(table: Table, records: list[Record]) -> None:
+    for record in records:
+        for bind in record.shape.binds:
+            same = bind.relationship.referenced == table.logical_name
+            if same and record.id is not None and record.values[bind.position] == record.id:
+                reason = f"Creating this parental association would create a loop in '{table.logical_name}'."
+                raise DataverseError(400, "0x80040507", reason)
+
+
+def delete(organization: Organization, table: Table, row_ids: set[str]) -> None:
+    """Delete rows that exist, and do to the rows that name them what their relationships say."""
+    store = organization.store
+    for relationship in organization.catalog.referencing(table.logical_name):
+        _cascade(organization, relationship, row_ids)
+    key = quoted(table.primary_id)
+    sql = f"DELETE FROM {quoted(table.logical_name)} WHERE {key} IN (SELECT value FROM json_each(?))"
+    count = store.connection.execute(sql, (json.dumps(list(row_ids)),)).rowcount
+    organization.statistics.rows(table.logical_name, "deleted", count)
+
+
+def _cascade(organization: Organization, relationship: Relationship, row_ids: set[str]) -> None:
+    child = organization.catalog.tables[relationship.referencing]
+    column = quoted(relationship.column)
+    condition = f"{column} IN (SELECT value FROM json_each(?))"
+    arguments = [json.dumps(list(row_ids))]
+    if child.columns[relationship.column].kind == MANY_TARGETS:
+        condition += f" AND {quoted(type_column(relationship.column))} = ?"
+        arguments.append(relationship.referenced)
+    name, connection = quoted(child.logical_name), organization.store.connection
+    found = connection.execute(f"SELECT {quoted(child.primary_id)} FROM {name} WHERE {condition}", arguments)
+    children = {row[0] for row in found}
+    if relationship.referencing == relationship.referenced:
+        children -= row_ids
+    if not children:
+        return
+    if relationship.on_delete == RESTRICT:
+        raise errors.still_referenced()
+    if relationship.on_delete == CASCADE:
+        delete(organization, child, children)
+        return
+    _remove_links(organization, child, relationship, children)
+
+
+def _remove_links(organization: Organization, child: Table, relationship: Relationship, children: set[str]) -> None:
+    changes = [f"{quoted(relationship.column)} = NULL", "versionnumber = ?"]
+    if child.columns[relationship.column].kind == MANY_TARGETS:
+        changes.append(f"{quoted(type_column(relationship.column))} = NULL")
+    sql = f"UPDATE {quoted(child.logical_name)} SET {', '.join(changes)} WHERE {quoted(child.primary_id)} = ?"
+    store = organization.store
+    store.write(sql, [(store.next_version(), row_id) for row_id in children])
+    organization.statistics.rows(child.logical_name, "unlinked", len(children))
