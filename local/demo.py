@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from local import sample, snapshots
-from local.inputs import lake_folder
+from local.inputs import dataverse_rows, lake_folder
 from local.runs_view import Run
 from local.stack import Stack
 from shared.errors import ConfigurationError
@@ -22,13 +22,12 @@ def demo(folder: Path, *, keep: bool, people: int, console: Console) -> int:
     _clear(folder)
     console.print(f"Writing two days of output about {people:,} people to {folder} ...", highlight=False)
     days = [lake_folder(sample.write(folder / f"day{day}", day, people)) for day in (1, 2)]
-    rows = sample.dataverse_rows(folder / "dataverse", people)
+    rows = dataverse_rows(sample.dataverse_rows(folder / "dataverse", people), {})
     config = folder / "hydration.toml"
     config.write_text(sample.CONFIG, encoding="utf-8")
     console.print("Starting the local stack (storage, Service Bus, Dataverse, the functions) ...")
     with Stack(folder / "stack", config, settings=snapshots.LANDED_WHOLE) as stack:
-        seeds = {path.stem: path for path in sorted(rows.glob("*.csv"))}
-        seeded = snapshots.seed(stack, sample.DATAVERSE_HOST, seeds)
+        seeded = snapshots.seed(stack, sample.DATAVERSE_HOST, rows)
         console.print(f"Seeded {seeded:,} contacts and leads into the local Dataverse.")
         as_told = True
         written = snapshots.rows_written(stack, sample.DATAVERSE_HOST)

@@ -20,9 +20,10 @@ from rich.console import Console
 from local import snapshots
 from local.inputs import (
     LakeFolder,
+    Rows,
     UnusableInputError,
     configuration_file,
-    dataverse_files,
+    dataverse_rows,
     lake_folder,
     primary_keys,
 )
@@ -35,7 +36,7 @@ class Inputs:
     """What the command line named, looked at."""
 
     lakes: tuple[LakeFolder, ...]
-    seeds: dict[str, Path]
+    seeds: tuple[Rows, ...]
     organizations: tuple[str, ...]  # hosts of the organizations that the landings go to
 
 
@@ -44,7 +45,7 @@ def read_inputs(lakes: Sequence[Path], config: Path, dataverse: Path | None) -> 
     faults: list[str] = []
     found: list[LakeFolder] = []
     hosts: set[str] = set()
-    seeds: dict[str, Path] = {}
+    seeds: list[Rows] = []
     for lake in lakes:
         try:
             found.append(lake_folder(lake))
@@ -55,12 +56,12 @@ def read_inputs(lakes: Sequence[Path], config: Path, dataverse: Path | None) -> 
         landed = {environment for lake in found for environment in lake.environments}
         known = [each for name, each in hydration.environments.items() if name in landed]
         hosts = {urlsplit(each.dataverse_url).netloc for each in known or hydration.environments.values()}
-        seeds = dataverse_files(dataverse, primary_keys(hydration)) if dataverse else {}
+        seeds = dataverse_rows(dataverse, primary_keys(hydration)) if dataverse else []
     except UnusableInputError as error:
         faults += error.faults
     if faults:
         raise UnusableInputError(faults)
-    return Inputs(tuple(found), seeds, tuple(sorted(hosts)))
+    return Inputs(tuple(found), tuple(seeds), tuple(sorted(hosts)))
 
 
 def hydrate(
@@ -75,6 +76,10 @@ def hydrate(
 ) -> int:
     """Land every folder in turn, wait for the runs, write what was asked for; the exit code."""
     inputs = read_inputs(lakes, config, dataverse)
+    if results and results.is_dir():
+        raise UnusableInputError(f"--json {results}: this is a folder; name a file.")
+    if exports and exports.exists() and not exports.is_dir():
+        raise UnusableInputError(f"--export {exports}: this is a file; name a folder.")
     local.mkdir(parents=True, exist_ok=True)
     written: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hydrate-", dir=local) as root:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.settings import Hydration, configuration
+
+STANDARD_TABLES = frozenset({"contact", "lead", "account"})
+_NAMED_LINES = 3
+_GUID = re.compile(r"\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 
 
 class UnusableInputError(Exception):
@@ -80,38 +85,64 @@ def primary_keys(hydration: Hydration) -> dict[str, str]:
     return {(table.logical_name or table.name.lower()): table.primary_key for table in tables if table.primary_key}
 
 
-def dataverse_files(folder: Path, keys: dict[str, str]) -> dict[str, Path]:
-    """The rows to seed by logical name: `<logical name>.csv` in UTF-8, a header, the table's primary key in it.
+@dataclass(frozen=True)
+class Rows:
+    """A file of rows that exist in Dataverse beforehand."""
 
-    `keys` names the primary keys that are known; the rule of Dataverse (`<logical name>id`) holds for the others.
-    Raises UnusableInputError with every fault.
+    path: Path
+    logical_name: str
+    primary_key: str
+
+
+def dataverse_rows(folder: Path, keys: Mapping[str, str]) -> list[Rows]:
+    """The files `<logical name>.csv`: UTF-8, a header, the table's primary key in it.
+
+    The key is `<logical name>id`, as Dataverse names it; a table of the user's own may have another one, then `keys`
+    (the configuration) names it. Raises UnusableInputError with every fault.
     """
     if not folder.is_dir():
         raise UnusableInputError(f"{folder}: there is no such folder.")
-    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    files = sorted(folder.glob("*.csv"))
     if not files:
         raise UnusableInputError(f"{folder}: no <logical name>.csv in it.")
-    faults = [
-        fault
-        for logical_name, path in files.items()
-        for fault in _faults_of_rows(path, keys.get(logical_name, f"{logical_name}id"))
-    ]
+    found, faults = [], list[str]()
+    for path in files:
+        try:
+            found.append(_rows(path, path.stem.lower(), keys))
+        except UnusableInputError as error:
+            faults += error.faults
     if faults:
         raise UnusableInputError(faults)
-    return files
+    return found
 
 
-def _faults_of_rows(path: Path, key: str) -> list[str]:
-    """What keeps one file of rows from being seeded; only the first few rows at fault are named."""
+def _rows(path: Path, logical_name: str, keys: Mapping[str, str]) -> Rows:
+    """Look at one file of rows; only the first lines at fault are named."""
+    wrong: list[str] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = next(reader, [])
+            header = [name.strip().lower() for name in next(reader, [])]
+            key = _key(logical_name, header, keys)
             if key not in header:
-                return [f"{path}: the column {key} (the table's primary key) is not in its first line."]
+                raise UnusableInputError(
+                    f"{path}: the column {key} (the table's primary key) is not in its first line."
+                )
             if len(set(header)) < len(header):
-                return [f"{path}: a column stands in its first line twice."]
-            wrong = [reader.line_num for row in reader if row and len(row) != len(header)]
+                raise UnusableInputError(f"{path}: a column stands in its first line twice.")
+            for row in reader:
+                if row and len(row) != len(header):
+                    wrong.append(f"{path}: line {reader.line_num} has not the {len(header)} columns of the first line.")
+                elif row and not _GUID.fullmatch(row[header.index(key)].strip()):
+                    wrong.append(f"{path}: line {reader.line_num} has no GUID in the column {key}.")
     except (UnicodeDecodeError, csv.Error) as error:
-        return [f"{path}: not readable as CSV in UTF-8: {error}."]
-    return [f"{path}: line {line} has not the {len(header)} columns of the first line." for line in wrong[:3]]
+        raise UnusableInputError(f"{path}: not readable as CSV in UTF-8: {error}.") from error
+    if wrong:
+        raise UnusableInputError(wrong[:_NAMED_LINES])
+    return Rows(path, logical_name, key)
+
+
+def _key(logical_name: str, header: Sequence[str], keys: Mapping[str, str]) -> str:
+    usual = f"{logical_name}id"
+    given = keys.get(logical_name, usual).lower()
+    return given if given in header and usual not in header and logical_name not in STANDARD_TABLES else usual

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import httpx
 from rich.console import Console
 
 from local import landing
-from local.inputs import LakeFolder, UnusableInputError
+from local.inputs import LakeFolder, Rows, UnusableInputError
 from local.runs_view import Progress, Run, Runs, details, task_table
 from local.stack import Stack
 
@@ -50,19 +50,20 @@ def show(run: Run, console: Console) -> None:
         console.print(f"  {line}", markup=False, highlight=False)
 
 
-def seed(stack: Stack, organization: str, files: Mapping[str, Path]) -> int:
-    """Put rows into tables of the local Dataverse, by logical name; how many. Raises UnusableInputError."""
+def seed(stack: Stack, organization: str, files: Iterable[Rows]) -> int:
+    """Put rows into tables of the local Dataverse; how many. Raises UnusableInputError."""
     rows = 0
     with httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False) as client:
-        for logical_name, path in files.items():
+        for file in files:
             answer = client.post(
-                f"/local/{organization}/seed/{logical_name}",
-                content=path.read_bytes().removeprefix(b"\xef\xbb\xbf"),
-                headers={"content-type": "text/csv; charset=utf-8"},
+                f"/local/{organization}/seed/{file.logical_name}",
+                params={"primary_key": file.primary_key},
+                content=file.path.read_bytes(),
+                headers={"content-type": "text/csv"},
             )
             if not answer.is_success:
-                raise UnusableInputError(f"{path}: {_message(answer)}")
-            rows += int(answer.json().get("rows", 0))
+                raise UnusableInputError(f"{file.path}: {_message(answer)}")
+            rows += int(answer.json()["rows"])
     return rows
 
 

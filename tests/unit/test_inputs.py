@@ -6,7 +6,9 @@ import pytest
 
 from local import sample
 from local.__main__ import main
-from local.inputs import UnusableInputError, dataverse_files, lake_folder
+from local.inputs import UnusableInputError, dataverse_rows, lake_folder
+
+KEY = "0c0ffee0-0000-4000-8000-000000000001"
 
 
 @pytest.fixture
@@ -78,17 +80,28 @@ def test_refuses_rows_without_a_primary_key_or_with_ragged_lines(
     rows.mkdir()
     assert "no <logical name>.csv" in refused(capsys, lake, "--config", config, "--dataverse", rows)
     (rows / "contact.csv").write_text("firstname\nAnna\n")
-    (rows / "lead.csv").write_text("leadid,subject\n1,2,3\n")
+    (rows / "lead.csv").write_text(f"leadid,subject\n{KEY},2,3\n7,x\n")
     told = refused(capsys, lake, "--config", config, "--dataverse", rows)
     assert "contactid" in told
     assert "line 2 has not the 2 columns" in told
+    assert "line 3 has no GUID" in told
 
 
 def test_takes_rows_with_a_bom_and_quoted_line_ends(tmp_path: Path) -> None:
-    (tmp_path / "contact.csv").write_bytes(b'\xef\xbb\xbfcontactid,firstname\r\n1,"a\r\nb"\r\n')
-    assert set(dataverse_files(tmp_path, {})) == {"contact"}
-    with pytest.raises(UnusableInputError, match="the column memberid"):
-        dataverse_files(tmp_path, {"contact": "memberid"})
+    (tmp_path / "contact.csv").write_bytes(f'\ufeffContactId,firstname\r\n{{{KEY}}},"a\r\nb"\r\n'.encode())
+    [rows] = dataverse_rows(tmp_path, {"contact": "memberid"})
+    assert (rows.logical_name, rows.primary_key) == ("contact", "contactid")
+
+
+def test_a_table_of_the_users_own_may_have_another_key(tmp_path: Path) -> None:
+    (tmp_path / "new_member.csv").write_text(f"memberno,name\n{KEY},a\n")
+    [rows] = dataverse_rows(tmp_path, {"new_member": "memberno"})
+    assert rows.primary_key == "memberno"
+    with pytest.raises(UnusableInputError, match="new_memberid"):
+        dataverse_rows(tmp_path, {})
+    (tmp_path / "new_member.csv").write_text(f"memberno,new_memberid\n1,{KEY}\n")
+    [rows] = dataverse_rows(tmp_path, {"new_member": "memberno"})
+    assert rows.primary_key == "new_memberid"
 
 
 def test_reports_faults_of_several_inputs_together(
