@@ -173,11 +173,11 @@ class _Customizing:
             response = self._client.request("POST", path, json=body)
             if response.is_success:
                 return True
-            if present():
-                return False
             fault = self._client.fault(response)
             if fault.kind is Kind.TIMEOUT or "Cannot start the requested operation" in fault.message:
                 raise TransientError(f"{self._client.url}, creating {body['SchemaName']}: {fault}")
+            if present():
+                return False
             # The message speaks of names only, none of a customer's values.
             raise ConfigurationError(
                 f"{self._client.url} refuses to create {body['SchemaName']}: {fault.message} {fault}"
