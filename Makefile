@@ -1,0 +1,30 @@
+.PHONY: demo up test check bench soak clean setup
+PYTHON := .venv/bin/python
+
+demo: setup  ## a day and the next one, from files to Dataverse
+	@$(PYTHON) -m local demo
+
+up: setup  ## the local stack stays up
+	@$(PYTHON) -m local up
+
+test: check  ## everything that is checked
+	$(PYTHON) -m pytest
+
+check: setup  ## style and types only
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+bench: setup  ## every benchmark of bench/
+	@ls bench/*.py >/dev/null 2>&1 || echo "bench/ holds no benchmark."
+	@for file in bench/*.py; do [ ! -e "$$file" ] || $(PYTHON) "$$file" || exit 1; done
+
+soak: setup  ## the fault campaigns of tests/faults at their long size
+	@ls tests/faults/test_*.py >/dev/null 2>&1 || echo "tests/faults holds no campaign."
+	@! ls tests/faults/test_*.py >/dev/null 2>&1 || SOAK=1 $(PYTHON) -m pytest tests/faults --timeout 0
+
+clean:
+	rm -rf .local .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+
+setup:
+	@sh local/setup.sh
