@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable
 
-from local.dataverse import batch, definitions, errors, paths, rows
+from local.dataverse import batch, definitions, errors, paths, relationships, rows
 from local.dataverse.call import Call, error_response, json_response
 from local.dataverse.errors import DataverseError
 from local.dataverse.paths import Segment
@@ -74,7 +74,7 @@ RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
     "WhoAmI": _who_am_i,
     "Microsoft.Dynamics.CRM.WhoAmI": _who_am_i,
     "EntityDefinitions": definitions.answer_tables,
-    "RelationshipDefinitions": definitions.answer_relationships,
+    "RelationshipDefinitions": relationships.answer_relationships,
     "PublishXml": definitions.publish,
     "PublishAllXml": definitions.publish,
 }
