@@ -2,8 +2,10 @@
 
 HydrationError
 ├── TransientError          nothing is wrong with the work: it is tried again later
-│   └── ThrottledError      ... and not before `retry_after` seconds have passed
+│   ├── ThrottledError      ... and not before `retry_after` seconds have passed
+│   └── ConflictError       ... after reading again: somebody else changed the row meanwhile
 ├── ConfigurationError      a person must change a setting, a privilege or the configuration file
+├── RequirementError        a documented requirement of a task is not met: the task is Skipped
 ├── CorruptSnapshotError    the lake's files cannot be read as what their manifest says
 ├── NotFoundError           something that was named does not exist
 └── ClaimLostError          another worker holds the work, or the run is over: stop without writing
@@ -30,12 +32,20 @@ class ThrottledError(TransientError):
         self.retry_after = retry_after
 
 
+class ConflictError(TransientError):
+    """A guarded write found another version than it had read: nothing was written."""
+
+
 class ConfigurationError(HydrationError):
     """Settings, privileges or the configuration file must be changed. `faults` holds one sentence each."""
 
     def __init__(self, faults: str | Iterable[str]) -> None:
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         super().__init__("\n".join(self.faults))
+
+
+class RequirementError(HydrationError):
+    """What the documentation requires of a task is not given: it is Skipped, and says why."""
 
 
 class CorruptSnapshotError(HydrationError):

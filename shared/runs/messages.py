@@ -31,6 +31,7 @@ class TableMessage:
     environment: str
     run: str
     task: str = ""
+    tries: int = 0  # how often it was put off
 
     @property
     def id(self) -> str:
@@ -64,7 +65,8 @@ def decode_table(body: bytes) -> TableMessage:
     """The step in a body. Raises CorruptSnapshotError where it is none."""
     try:
         content = json.loads(body)
-        return TableMessage(Step(content["step"]), str(content["environment"]), str(content["run"]), str(content["task"]))
+        environment, run, task = (str(content[name]) for name in ("environment", "run", "task"))
+        return TableMessage(Step(content["step"]), environment, run, task, int(content["tries"]))
     except (ValueError, KeyError, TypeError) as fault:
         raise CorruptSnapshotError(f"A message of {TABLES_QUEUE} is not one of this app: {fault!r}.") from fault
 
@@ -73,7 +75,7 @@ def decode_chunk(body: bytes) -> ChunkMessage:
     """The chunk named in a body. Raises CorruptSnapshotError where it is none."""
     try:
         c = json.loads(body)
-        names = (str(c[name]) for name in ("environment", "run", "task", "attempt"))
-        return ChunkMessage(*names, stage=int(c["stage"]), number=int(c["number"]))
+        environment, run, task, attempt = (str(c[name]) for name in ("environment", "run", "task", "attempt"))
+        return ChunkMessage(environment, run, task, attempt, int(c["stage"]), int(c["number"]))
     except (ValueError, KeyError, TypeError) as fault:
         raise CorruptSnapshotError(f"A message of the chunk queues is not one of this app: {fault!r}.") from fault

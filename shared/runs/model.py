@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.delta.counts import Counts
+
 LINKING = "CustomerId Backstamping Hydration"
 """The linking task's name, as users know it from Microsoft's documentation."""
 
@@ -72,23 +74,6 @@ LAST_STAGE = PROFILE_REMOVALS
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What became of a task's rows (of a link: created/changed/removed = set/re-pointed/cleared).
-
-    `writes` are the distinct rows that Dataverse acknowledged; `held` the removals that were stopped.
-    """
-
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    rejected: int = 0
-    missing: int = 0
-    held: int = 0
-    writes: int = 0
-
-
-@dataclass(frozen=True)
 class Environment:
     """What is known of one `ci_<id>` folder and the organization that it is bound to."""
 
@@ -145,6 +130,8 @@ class Task:
     sources: tuple[str, ...] = ()  # for links: "data source|table" pairs
     base_state: str = ""  # the applied state that the plan was made against
     chunks: int = 0
+    set_name: str = ""  # how its Dataverse table is addressed
+    primary_id: str = ""
     notes: tuple[str, ...] = ()  # sentences for the detail text
     counts: Counts = field(default_factory=Counts)
     updated: datetime | None = None

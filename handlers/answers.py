@@ -1,0 +1,32 @@
+"""HTTP answers: JSON, and errors that say what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import azure.functions as func
+
+from shared.errors import ConfigurationError, HydrationError, NotFoundError, TransientError
+
+
+def answer(content: Any, status: int = 200) -> func.HttpResponse:
+    """A JSON answer."""
+    return func.HttpResponse(json.dumps(content, ensure_ascii=False), status_code=status, mimetype="application/json")
+
+
+def or_error(work: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+    """The work's answer, or an error that says why there is none."""
+    try:
+        return work()
+    except ConfigurationError as fault:
+        return _error(400, fault, fault.faults)
+    except NotFoundError as fault:
+        return _error(404, fault)
+    except TransientError as fault:
+        return _error(503, fault)
+
+
+def _error(status: int, fault: HydrationError, faults: tuple[str, ...] = ()) -> func.HttpResponse:
+    return answer({"error": {"message": str(fault), "faults": list(faults) or [str(fault)]}}, status)

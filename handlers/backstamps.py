@@ -1,0 +1,30 @@
+"""Chunks of links on their way to Dataverse."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from shared import deliver, telemetry
+from shared.runs.messages import BACKSTAMPS_QUEUE
+from shared.runs.model import Kind
+from shared.services import services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("hydration_backstamps")
+@blueprint.service_bus_queue_trigger(arg_name="message", queue_name=BACKSTAMPS_QUEUE, connection="ServiceBus")
+def hydration_backstamps(message: func.ServiceBusMessage, context: func.Context) -> None:
+    """One chunk of links."""
+    with telemetry.span("hydration_backstamps", context.trace_context.trace_parent or ""):
+        deliver.chunk(services(), message.get_body(), Kind.LINK)
+
+
+@blueprint.function_name("hydration_backstamps_dead")
+@blueprint.service_bus_queue_trigger(
+    arg_name="message", queue_name=f"{BACKSTAMPS_QUEUE}/$DeadLetterQueue", connection="ServiceBus"
+)
+def hydration_backstamps_dead(message: func.ServiceBusMessage, context: func.Context) -> None:
+    """A chunk of links that nobody could send: its task ends Failed, its rows in flight are uncertain."""
+    with telemetry.span("hydration_backstamps_dead", context.trace_context.trace_parent or ""):
+        deliver.dead_chunk(services(), message.get_body(), message.dead_letter_reason or "no reason is known")

@@ -1,0 +1,65 @@
+"""What people and programs can see: runs as JSON, the status page, health."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from handlers.answers import answer, or_error
+from shared import views
+from shared.errors import HydrationError
+from shared.page import status
+from shared.services import services
+
+blueprint = func.Blueprint()
+
+_RUNS_ON_PAGE = 10
+
+
+@blueprint.function_name("list_runs")
+@blueprint.route(route="runs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+def list_runs(req: func.HttpRequest) -> func.HttpResponse:
+    """The newest runs: of one environment with ?environment=, at most ?limit= of them (50)."""
+
+    def work() -> func.HttpResponse:
+        limit = req.params.get("limit", "50")
+        most = min(max(int(limit), 1), 500) if limit.isdecimal() else 50
+        runs = services().store.runs(req.params.get("environment"), limit=most)
+        return answer({"runs": [views.run_view(run) for run in runs]})
+
+    return or_error(work)
+
+
+@blueprint.function_name("get_run")
+@blueprint.route(route="runs/{id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+def get_run(req: func.HttpRequest) -> func.HttpResponse:
+    """One run with its tasks."""
+
+    def work() -> func.HttpResponse:
+        run = services().store.find_run(req.route_params["id"])
+        return answer(views.run_with_tasks(services(), run))
+
+    return or_error(work)
+
+
+@blueprint.function_name("show_status")
+@blueprint.route(route="status", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+def show_status(req: func.HttpRequest) -> func.HttpResponse:
+    """The status page."""
+
+    def work() -> func.HttpResponse:
+        runs = services().store.runs(req.params.get("environment"), limit=_RUNS_ON_PAGE)
+        page = status.render([views.run_with_tasks(services(), run) for run in runs])
+        return func.HttpResponse(page, mimetype="text/html", charset="utf-8")
+
+    return or_error(work)
+
+
+@blueprint.function_name("health")
+@blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the worker wants it
+    """Whether the settings are sound and the status storage answers. Says nothing else: anybody may ask."""
+    try:
+        services().store.environments()
+    except HydrationError:
+        return answer({"status": "unhealthy"}, 503)
+    return answer({"status": "healthy"})

@@ -1,0 +1,148 @@
+"""The comparison of one task: rows of the snapshot against the applied state, numbered into chunks.
+
+The connection holds `state` (id, entry, mark). Afterwards it holds `staged` (one row of the snapshot each), `gone`
+(rows of the state that the snapshot no longer has) and `delta` (what is to be done, chunk and place of each row).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.errors import CorruptSnapshotError
+
+if TYPE_CHECKING:
+    import duckdb
+
+LEAST_CHUNK_ROWS = 1_000
+_MOST_CHUNKS = 2_000
+BRAKE_ROWS = 100
+"""Fewer removals than this are never held: a small table would hold them at every change."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a table's SQL yields. `select` has id, source_key, fault and the columns that `record` and `entry` read."""
+
+    select: str
+    fault: str  # SQL: NULL for a valid row, else a sentence that begins with the column's name
+    record: str  # SQL: the row as the JSON that Dataverse takes
+    entry: str  # SQL over `record` and the columns: the 128 bits that tell whether anything changed, as UUID
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What this run does with rows that are unchanged, and with rows that are gone."""
+
+    full: bool = False
+    remove: bool = True
+    brake_percent: float = 10
+    hold: str = ""  # why nothing may be removed this time, whatever the number
+
+
+@dataclass(frozen=True)
+class Delta:
+    """How much of what. `held` removals are not part of the chunks."""
+
+    created: int
+    changed: int
+    unchanged: int
+    rejected: int
+    gone: int
+    held: int
+    kept: int
+    duplicates: int
+    chunk_rows: int
+    write_chunks: int
+    remove_chunks: int
+
+
+def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy) -> int:
+    """Fill `staged`: each row of the snapshot once, with its JSON only where it must be written.
+
+    Returns how many rows were left out because they repeat another one's key. Raises CorruptSnapshotError for a row
+    without a key: it could be any row, so nothing may be concluded from its table.
+    """
+    again = "true" if policy.full else "s.id IS NULL OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry"
+    connection.execute(f"""
+        CREATE TABLE staged AS
+        WITH drafted AS (
+            SELECT *, {rows.fault} AS row_fault FROM ({rows.select})
+        ), written AS (
+            SELECT *, CASE WHEN row_fault IS NULL THEN {rows.record} END AS record FROM drafted
+        ), entered AS (
+            SELECT id, source_key, row_fault, record, CASE WHEN row_fault IS NULL THEN {rows.entry} END AS entry
+            FROM written
+        )
+        SELECT d.id, d.entry, d.row_fault AS fault, s.id IS NOT NULL AS known,
+               CASE WHEN d.row_fault IS NOT NULL OR d.id IS NULL THEN d.source_key END AS source_key,
+               CASE WHEN d.row_fault IS NULL AND ({again}) THEN d.record END AS record
+        FROM entered AS d LEFT JOIN state AS s USING (id)""")
+    (keyless,) = _one(connection, "SELECT count(*) FROM staged WHERE id IS NULL")
+    if keyless:
+        raise CorruptSnapshotError(f"{keyless:,} rows have no key: they cannot be told apart, so nothing was written.")
+    return _drop_duplicates(connection)
+
+
+def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
+    """Keep one row a key: a valid one before a faulty one, then the one with the smallest content."""
+    connection.execute("""
+        DELETE FROM staged WHERE rowid IN (
+            SELECT place FROM (
+                SELECT rowid AS place,
+                       row_number() OVER (PARTITION BY id ORDER BY fault NULLS FIRST, entry, rowid) AS rank
+                FROM staged WHERE id IN (SELECT id FROM staged GROUP BY id HAVING count(*) > 1))
+            WHERE rank > 1)""")
+    (dropped,) = connection.fetchone() or (0,)
+    return int(dropped)
+
+
+def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage: int, remove_stage: int) -> Delta:
+    """Fill `gone` and `delta`. Numbers are given in the order of the GUIDs: the same plan has the same chunks."""
+    connection.execute("CREATE TABLE gone AS SELECT id, entry FROM state ANTI JOIN staged USING (id)")
+    (known,) = _one(connection, "SELECT count(*) FROM state")
+    (gone,) = _one(connection, "SELECT count(*) FROM gone")
+    (writes,) = _one(connection, "SELECT count(*) FROM staged WHERE record IS NOT NULL")
+    braked = gone > BRAKE_ROWS and gone * 100 > policy.brake_percent * known
+    held = gone if policy.remove and (policy.hold or braked) else 0
+    removes = gone if policy.remove and not held else 0
+    size = max(LEAST_CHUNK_ROWS, -(-writes // _MOST_CHUNKS), -(-removes // _MOST_CHUNKS))
+    write_chunks, remove_chunks = -(-writes // size), -(-removes // size)
+    _fill_delta(connection, size, write_chunks, write_stage, remove_stage, removal="remove" if removes else "")
+    if not policy.remove:
+        connection.execute("INSERT INTO delta SELECT id, 'keep', 0, 0, 0, entry FROM gone")
+    created, changed, unchanged, rejected = _one(
+        connection,
+        """
+        SELECT count(*) FILTER (record IS NOT NULL AND NOT known), count(*) FILTER (record IS NOT NULL AND known),
+               count(*) FILTER (record IS NULL AND fault IS NULL), count(*) FILTER (fault IS NOT NULL) FROM staged""",
+    )
+    return Delta(
+        created=created, changed=changed, unchanged=unchanged, rejected=rejected, gone=gone, held=held,
+        kept=0 if policy.remove else gone, duplicates=0, chunk_rows=size,
+        write_chunks=write_chunks, remove_chunks=remove_chunks,
+    )  # fmt: skip
+
+
+def _fill_delta(
+    connection: duckdb.DuckDBPyConnection,
+    size: int,
+    write_chunks: int,
+    write_stage: int,
+    remove_stage: int,
+    *,
+    removal: str,
+) -> None:
+    connection.execute(f"""
+        CREATE TABLE delta AS
+        SELECT id, op, (n // {size} + 1)::INTEGER AS chunk, (n % {size})::INTEGER AS place, {write_stage}::TINYINT AS stage, entry
+        FROM (SELECT id, entry, CASE WHEN known THEN 'change' ELSE 'create' END AS op, row_number() OVER (ORDER BY id) - 1 AS n
+              FROM staged WHERE record IS NOT NULL)
+        UNION ALL
+        SELECT id, 'remove', (n // {size} + 1 + {write_chunks})::INTEGER, (n % {size})::INTEGER, {remove_stage}::TINYINT, entry
+        FROM (SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE '{removal}' = 'remove')""")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row = connection.execute(query).fetchone()
+    return row if row is not None else (0,)

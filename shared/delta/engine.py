@@ -1,0 +1,49 @@
+"""The DuckDB connection that plans: bounded memory, spilling to disk, UTC, and the lake within reach."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.settings import Settings
+from shared.tables import sql
+from shared.tables.guids import MACROS
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """A connection and a folder for its files, both gone afterwards."""
+    import duckdb  # noqa: PLC0415  a quarter second of cold start
+
+    with tempfile.TemporaryDirectory(prefix="plan-") as folder:
+        with duckdb.connect(str(Path(folder) / "plan.duckdb")) as connection:
+            connection.execute(f"SET memory_limit = {sql.text(settings.plan_memory_limit)}")
+            connection.execute(f"SET threads = {settings.plan_threads}")
+            connection.execute(f"SET temp_directory = {sql.text(folder)}")
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(MACROS)
+            yield connection, Path(folder)
+
+
+def reach_lake(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Let `az://` paths be read from the configured account. The extension comes as a wheel: nothing is downloaded."""
+    extension = next(Path(str(files("duckdb_extension_azure"))).rglob("azure.duckdb_extension"))
+    connection.execute(f"LOAD {sql.text(str(extension))}")
+    connection.execute("SET azure_transport_option_type = 'curl'")  # the default finds no CA bundle on Debian
+    lake = settings.lake_storage
+    if lake.connection_string:
+        secret = f"CONNECTION_STRING {sql.text(lake.connection_string)}"
+    else:
+        account = str(lake.address).removeprefix("https://").split(".", 1)[0]
+        identity = f", CLIENT_ID {sql.text(lake.identity)}" if lake.identity else ""
+        provider = "managed_identity" if lake.identity else "credential_chain"
+        secret = f"PROVIDER {provider}{identity}, ACCOUNT_NAME {sql.text(account)}"
+    connection.execute(f"CREATE SECRET lake (TYPE azure, {secret})")

@@ -1,0 +1,114 @@
+"""Applied state: everything that Dataverse may hold because of us, one Parquet file a table.
+
+Columns: id (the row's GUID), entry (128 bits: a hash of what was written, or the profile that a link points to), mark
+('' as written; 'uncertain': sent without a definite answer; 'kept': left unification, the policy keeps it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.delta.counts import Counts
+from shared.tables import sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+_EMPTY = "SELECT NULL::UUID AS id, NULL::UUID AS entry, ''::VARCHAR AS mark WHERE false"
+
+
+def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending: Sequence[Path] = ()) -> None:
+    """Let `state` be what the file holds; nothing where there is no file.
+
+    `pending` are deltas whose outcome was never committed: all their rows are uncertain.
+    """
+    source = f"SELECT id, entry, mark FROM read_parquet({sql.text(str(file))})" if file else _EMPTY
+    if not pending:
+        connection.execute(f"CREATE VIEW state AS {source}")
+        return
+    files = ", ".join(sql.text(str(one)) for one in pending)
+    connection.execute(f"""
+        CREATE TABLE state AS
+        WITH sent AS (
+            SELECT id, any_value(entry) AS entry FROM read_parquet([{files}]) WHERE op <> 'keep' GROUP BY id)
+        SELECT id, coalesce(b.entry, sent.entry) AS entry,
+               CASE WHEN sent.id IS NULL THEN b.mark ELSE 'uncertain' END AS mark
+        FROM ({source}) AS b FULL JOIN sent USING (id)""")
+
+
+def conclude(
+    connection: duckdb.DuckDBPyConnection,
+    delta: Path,
+    progress: Iterable[tuple[int, int, int]],
+    exceptions: Iterable[tuple[str, str, bool]],
+) -> Counts:
+    """Fill `result` (each row of the delta and what became of it) and `next_state` from what the chunks report.
+
+    `progress` is (chunk, sent, begun): rows before `sent` have an outcome, those before `begun` may have been sent.
+    `exceptions` are rows with another outcome than their chunk: GUID, 'rejected' | 'missing' | 'referenced', and
+    whether an earlier attempt may have written it all the same. Counts are those of the sent part.
+    """
+    _create(connection, "progress", {"chunk": "INTEGER", "sent": "INTEGER", "begun": "INTEGER"}, progress)
+    _create(connection, "exception", {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}, exceptions)
+    connection.execute(f"""
+        CREATE TABLE result AS
+        SELECT d.id, d.op, d.entry,
+               CASE WHEN d.op = 'keep' THEN 'kept'
+                    WHEN d.place >= coalesce(p.begun, 0) THEN 'unsent'
+                    WHEN d.place >= p.sent THEN 'uncertain'
+                    ELSE coalesce(e.kind, 'written') END AS outcome,
+               coalesce(e.uncertain, false) AS uncertain
+        FROM read_parquet({sql.text(str(delta))}) AS d
+        LEFT JOIN progress AS p USING (chunk)
+        LEFT JOIN exception AS e USING (id)""")
+    connection.execute("""
+        CREATE VIEW next_state AS
+        SELECT s.id, s.entry,
+               CASE WHEN r.outcome = 'kept' THEN 'kept'
+                    WHEN r.outcome = 'uncertain' OR r.uncertain THEN 'uncertain'
+                    ELSE s.mark END AS mark
+        FROM state AS s LEFT JOIN result AS r USING (id)
+        WHERE r.id IS NULL OR NOT (r.outcome = 'missing' OR (r.outcome = 'written'))
+        UNION ALL
+        SELECT id, entry, '' FROM result WHERE outcome = 'written' AND op IN ('create', 'change')
+        UNION ALL
+        SELECT id, entry, 'uncertain' FROM result
+        WHERE (outcome = 'uncertain' OR uncertain) AND op = 'create' AND outcome <> 'missing'""")
+    return _counts(connection)
+
+
+def save(connection: duckdb.DuckDBPyConnection, view: str, file: Path) -> None:
+    """Write a table or view as Parquet."""
+    connection.execute(f"COPY (FROM {view}) TO {sql.text(str(file))} (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
+) -> None:
+    import pyarrow as pa  # noqa: PLC0415  a quarter second of cold start
+
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    connection.register("given", pa.table(dict(zip(columns, map(pa.array, map(list, values)), strict=True))))
+    casts = ", ".join(f"{name}::{kind} AS {name}" for name, kind in columns.items())
+    connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM given")
+    connection.unregister("given")
+
+
+def _counts(connection: duckdb.DuckDBPyConnection) -> Counts:
+    found = dict(
+        ((op, outcome), count)
+        for op, outcome, count in connection.execute("SELECT op, outcome, count(*) FROM result GROUP BY ALL").fetchall()
+    )
+    written = {op: found.get((op, "written"), 0) for op in ("create", "change", "remove")}
+    gone = found.get(("remove", "missing"), 0)  # a link to clear whose source row does not exist any more
+    return Counts(
+        created=written["create"],
+        changed=written["change"],
+        removed=written["remove"] + gone,
+        rejected=sum(found.get((op, "rejected"), 0) for op in ("create", "change")),
+        missing=sum(found.get((op, "missing"), 0) for op in ("create", "change")),
+        held=sum(found.get(("remove", outcome), 0) for outcome in ("referenced", "rejected")),
+        writes=sum(written.values()),
+    )

@@ -1,0 +1,73 @@
+"""The alternate keys of a pinned snapshot as a table in a plan's connection, from wherever the lake has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.delta import engine, source
+from shared.errors import CorruptSnapshotError
+from shared.lake.manifest import Entity
+from shared.lake.snapshot import Snapshot
+from shared.services import Services
+from shared.tables import rows
+from shared.tables.catalog import CUSTOMER_ID, KEY_COLUMNS, Catalog
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def read_pairs(
+    connection: duckdb.DuckDBPyConnection, services: Services, snapshot: Snapshot, found: Catalog
+) -> list[tuple[str, str]]:
+    """The (data source, entity) pairs that have alternate keys. Raises CorruptSnapshotError."""
+    if found.alternate_key.entity is None:
+        return [(column.reading.data_source, column.reading.table) for column in found.key_columns]
+    define_alternate_keys(connection, services, snapshot, found)
+    return connection.execute("SELECT DISTINCT data_source, entity FROM alternate_key ORDER BY ALL").fetchall()
+
+
+def define_alternate_keys(
+    connection: duckdb.DuckDBPyConnection, services: Services, snapshot: Snapshot, found: Catalog
+) -> None:
+    """Fill `alternate_key` (data_source, entity, value, customer_id). Raises CorruptSnapshotError."""
+    if found.alternate_key.entity is not None:
+        names = {attribute.name for attribute in found.alternate_key.entity.attributes}
+        if lacking := [name for name in KEY_COLUMNS if name not in names]:
+            raise CorruptSnapshotError(f"The lake's AlternateKey table lacks {', '.join(lacking)}.")
+        view(connection, services, snapshot, found.alternate_key.entity, "alternate_key_table", KEY_COLUMNS)
+        select = rows.keys_of_table()
+    elif found.customer.entity is not None and found.key_columns:
+        attributes = [CUSTOMER_ID, *(column.attribute for column in found.key_columns)]
+        view(connection, services, snapshot, found.customer.entity, "customer", attributes)
+        connection.execute("CREATE TABLE key_column (column_name VARCHAR, data_source VARCHAR, entity VARCHAR)")
+        connection.executemany(
+            "INSERT INTO key_column VALUES (?, ?, ?)",
+            [(one.attribute, one.reading.data_source, one.reading.table) for one in found.key_columns],
+        )
+        select = rows.keys_of_profile(found.key_columns)
+    else:
+        select = "SELECT ''::VARCHAR AS data_source, '' AS entity, '' AS value, '' AS customer_id WHERE false"
+    connection.execute(f"CREATE TABLE alternate_key AS {select}")
+    unreadable = connection.execute(
+        "SELECT count(*) FROM alternate_key WHERE coalesce(trim(customer_id), '') = '' OR coalesce(value, '') = '' "
+        "OR coalesce(data_source, '') = '' OR coalesce(entity, '') = ''"
+    ).fetchone()
+    if unreadable and unreadable[0]:
+        raise CorruptSnapshotError(f"{unreadable[0]:,} alternate keys lack their key, their table or their customer.")
+
+
+def view(
+    connection: duckdb.DuckDBPyConnection,
+    services: Services,
+    snapshot: Snapshot,
+    entity: Entity,
+    name: str,
+    attributes: tuple[str, ...] | list[str],
+) -> None:
+    """A view of an entity's files in the lake."""
+    if not connection.execute("SELECT 1 FROM duckdb_secrets() WHERE name = 'lake'").fetchone():
+        engine.reach_lake(connection, services.settings)
+    source.define_view(
+        connection, name, entity, snapshot=snapshot, lake=services.lake,
+        container=services.settings.lake_container, attributes=attributes,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Linking source rows to their unified profile: what is required, and what is written."""

@@ -1,0 +1,46 @@
+"""The status page: plain HTML, no script, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+_COUNTS = ("created", "changed", "unchanged", "removed", "rejected", "missing", "held", "writes")
+_TEMPLATE = Template((files("shared.page") / "status.html").read_text(encoding="utf-8"))
+_EMPTY = "<p>No run yet. One begins when Customer Insights has written its output and the lake has settled.</p>"
+
+
+def render(runs: Sequence[dict[str, Any]]) -> str:
+    """The page for runs with their tasks, newest first."""
+    return _TEMPLATE.substitute(runs="\n".join(map(_run, runs)) or _EMPTY)
+
+
+def _run(run: dict[str, Any]) -> str:
+    rows = "\n".join(map(_task, run["tasks"]))
+    heads = "".join(f"<th scope='col'>{name.capitalize()}</th>" for name in ("name", "status", *_COUNTS, "detail"))
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
+    return (
+        f"<section><h2>{escape(run['environment'])} <span class='{_class(run['status'])}'>{escape(run['status'])}</span></h2>"
+        f"<p>Run {escape(run['id'])}, {escape(run['origin'])}, {escape(run['mode'])}; "
+        f"opened {escape(run['opened'] or '-')}, ended {escape(run['ended'] or '-')}.</p>"
+        f"<p>{_text(run['detail'])}</p>{table}</section>"
+    )
+
+
+def _task(task: dict[str, Any]) -> str:
+    counts = "".join(f"<td class='number'>{task[name]:,}</td>" for name in _COUNTS)
+    return (
+        f"<tr><th scope='row'>{escape(task['name'])}</th><td class='{_class(task['status'])}'>{escape(task['status'])}</td>"
+        f"{counts}<td>{_text(task['detail'])}</td></tr>"
+    )
+
+
+def _text(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def _class(status: str) -> str:
+    return escape(status.lower().replace(" ", "-"))

@@ -1,0 +1,71 @@
+"""Between planning and sending: is the lake still what was planned from, and is Dataverse ready to take it?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.dataverse import metadata
+from shared.dataverse.schema import Schema, provision
+from shared.errors import ConfigurationError
+from shared.lake.snapshot import Snapshot
+from shared.provision import lookup_schema, table_schema
+from shared.runs import lifecycle, paths
+from shared.runs.messages import TableMessage
+from shared.runs.model import Kind, Phase, Run, Status, Task, TaskPhase
+from shared.services import Services
+from shared.tables import catalog
+
+
+def prepare(services: Services, message: TableMessage) -> None:
+    """Check the fingerprint again and create what is missing; then sending may begin.
+
+    A lake that changed meanwhile sends the run back to wait: nothing was written yet. Raises TransientError.
+    """
+    run = services.store.run(message.environment, message.run)
+    if run.phase is not Phase.PREPARING:
+        return
+    if services.lake.snapshot(run.environment).fingerprint != run.fingerprint:
+        lifecycle.requeue(
+            services, run, "The lake changed while the run was planned; nothing was written. It waits and plans anew."
+        )
+        return
+    snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
+    planned = [task for task in services.store.tasks(run.id) if task.phase is TaskPhase.PLANNED and not task.failure]
+    for task in sorted(planned, key=lambda one: (one.kind is Kind.LINK, not one.is_profile)):
+        _prepare_task(services, run, task, snapshot)
+    services.store.save_run(replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent."))
+    lifecycle.advance(services, run.environment, run.id)
+
+
+def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) -> None:
+    client = services.dataverse.client(services.environment(run.environment).dataverse_url)
+    prefix = services.settings.hydration.publisher_prefix
+    try:
+        created = provision(client, _schema(services, task, snapshot))
+    except ConfigurationError as fault:
+        detail = f"{fault} Nothing of it was written or removed."
+        lifecycle.end_task(services, task, Status.FAILED, detail)
+        return
+    if task.kind is Kind.TABLE:
+        found = metadata.table(client, catalog.table_name(prefix, task.subject), strong=bool(created))
+        if found is not None:
+            task = replace(task, set_name=found.set_name)
+    services.store.save_task(replace(task, notes=(*task.notes, *_summary(created))))
+
+
+def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
+    hydration = services.settings.hydration
+    prefix = hydration.publisher_prefix
+    if task.kind is Kind.LINK:
+        return Schema(lookups=(lookup_schema(task.subject, prefix),))
+    if task.subject == catalog.CUSTOMER_PROFILE:
+        customer = catalog.read(snapshot, hydration).customer.entity
+        columns = catalog.profile_columns(customer, hydration) if customer else ()
+    else:
+        columns = catalog.alternate_key_columns(hydration)
+    return Schema(tables=(table_schema(task.subject, columns, prefix),))
+
+
+def _summary(created: list[str]) -> list[str]:
+    """What was created, short enough for a detail text."""
+    return created if len(created) <= 3 else [created[0], f"{len(created) - 1} more columns or lookups were created."]

@@ -1,0 +1,77 @@
+"""Frozen dataclasses as entities of Azure Tables and back. Keys are written in a safe alphabet."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing
+from collections.abc import Hashable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
+_LONGEST_TEXT = 30_000  # a property takes 64 KiB of UTF-16; whatever is longer lives in blobs
+
+_NEWEST_FIRST = str.maketrans("0123456789", "9876543210")
+
+
+def key(text: str) -> str:
+    """The text in characters that a partition or row key takes (not / \\ # ? % or control characters). Injective."""
+    return _UNSAFE.sub(lambda m: "".join(f"={byte:02x}" for byte in m[0].encode()), text)
+
+
+def newest_first(run_id: str) -> str:
+    """A run's id with its digits turned round, so that the newest run stands first in its partition."""
+    return run_id.translate(_NEWEST_FIRST)
+
+
+@cache
+def _hints(cls: Hashable) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def to_entity(value: Any, partition: str, row: str) -> dict[str, Any]:
+    """A frozen dataclass as an entity; `etag` is left out: it belongs to the request."""
+    entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": row}
+    for field in dataclasses.fields(value):
+        content = getattr(value, field.name)
+        if field.name == "etag" or content is None:
+            continue
+        if isinstance(content, datetime):
+            content = content.isoformat()
+        elif isinstance(content, StrEnum):
+            content = str(content)
+        elif isinstance(content, tuple):
+            content = json.dumps(content, ensure_ascii=False)
+        elif dataclasses.is_dataclass(content) and not isinstance(content, type):
+            content = json.dumps(dataclasses.asdict(content))
+        entity[field.name] = content[:_LONGEST_TEXT] if isinstance(content, str) else content
+    return entity
+
+
+def from_entity(cls: type[T], entity: Mapping[str, Any], etag: str | None) -> T:
+    """The frozen dataclass that `to_entity` wrote. Unknown properties are left alone, missing ones take their default."""
+    found: dict[str, Any] = {}
+    for name, hint in _hints(cast("Hashable", cls)).items():
+        if name in entity:
+            found[name] = _read(hint, entity[name])
+    if "etag" in _hints(cast("Hashable", cls)):
+        found["etag"] = etag or ""
+    return cls(**found)
+
+
+def _read(hint: Any, content: Any) -> Any:
+    if hint == datetime | None:
+        return datetime.fromisoformat(content)
+    if typing.get_origin(hint) is tuple:
+        return tuple(json.loads(content))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(content)
+    if dataclasses.is_dataclass(hint):
+        return cast("Any", hint)(**json.loads(content))
+    return content

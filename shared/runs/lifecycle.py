@@ -1,0 +1,247 @@
+"""Carrying out what `reconcile` decides: runs are observed, opened, started, moved on and ended.
+
+Every function may run twice or in two workers at once: the writes are guarded by versions, and who comes second finds
+that there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.errors import ConflictError, NotFoundError
+from shared.lake.snapshot import Snapshot
+from shared.runs import reconcile as decide
+from shared.runs.messages import ChunkMessage, Step, TableMessage
+from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.services import Services
+
+_log = logging.getLogger(__name__)
+_ATTEMPTS = 20
+
+
+def new_run_id(services: Services) -> str:
+    """Ids sort by the time at which the run was asked for."""
+    return f"{services.clock.now():%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}"
+
+
+# -- the lake --------------------------------------------------------------------------------------------
+
+
+def look(services: Services, environment: str) -> str:
+    """Look at an environment's folder and open what is ready. Returns a sentence for the log."""
+    if environment not in services.settings.hydration.environments:
+        return _not_configured(services, environment)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _look(services, environment)
+        except ConflictError:
+            continue  # another worker looks at the same moment: look at what it wrote
+    return "other workers are busy with this environment"
+
+
+def _look(services: Services, environment: str) -> str:
+    snapshot = services.lake.snapshot(environment)
+    known = services.store.environment(environment)
+    if not snapshot.manifests and not snapshot.unreadable:
+        return "no manifest is there"
+    seen = decide.observe(
+        known, snapshot.fingerprint, whole=snapshot.whole, now=services.clock.now(), patience=services.patience
+    )
+    if not seen.ready:
+        if replace(seen.environment, etag="") != replace(known, etag=""):
+            services.store.save_environment(seen.environment)
+        return f"waits for {seen.waits_for}"
+    waiting = services.store.waiting_runs(environment)
+    opening = decide.open_runs(known, waiting, snapshot.fingerprint)
+    runs = [*opening.taken_by, *_superseded(opening.superseded)]
+    if opening.opens:
+        runs.append(_automatic(services, environment, snapshot))
+    if runs:
+        opened = snapshot.fingerprint if opening.opens or any(not run.tables for run in opening.taken_by) else ""
+        marked = replace(seen.environment, opened_fingerprint=opened or known.opened_fingerprint)
+        services.store.save_runs(runs, environment=marked)
+        _log.info("snapshot.taken", extra={"environment": environment, "fingerprint": snapshot.fingerprint})
+    elif replace(seen.environment, etag="") != replace(known, etag=""):
+        services.store.save_environment(seen.environment)
+    start_next(services, environment)
+    return "a run was opened" if opening.opens else "nothing is new"
+
+
+def _automatic(services: Services, environment: str, snapshot: Snapshot) -> Run:
+    now = services.clock.now()
+    return Run(
+        new_run_id(services), environment, fingerprint=snapshot.fingerprint, opened=now, detail="It waits for its turn."
+    )
+
+
+def _superseded(runs: Iterable[Run]) -> list[Run]:
+    return [
+        replace(
+            run,
+            status=Status.SKIPPED,
+            phase=Phase.ENDED,
+            ended=run.updated,
+            detail="Superseded: a newer snapshot arrived before this run began; the newer run covers it.",
+        )
+        for run in runs
+    ]
+
+
+def _not_configured(services: Services, environment: str) -> str:
+    """One Skipped run tells of a folder that nobody configured."""
+    run = Run(
+        "00000000T000000000000-folder",
+        environment,
+        status=Status.SKIPPED,
+        phase=Phase.ENDED,
+        detail=f'Not configured: the lake has a folder ci_{environment}, hydration.toml has no [environments."{environment}"].',
+        opened=services.clock.now(),
+        ended=services.clock.now(),
+    )
+    try:
+        services.store.run(environment, run.id)
+    except NotFoundError:
+        services.store.save_run(run)
+    return "not configured"
+
+
+# -- asking for a run ------------------------------------------------------------------------------------
+
+
+def request_run(services: Services, environment: str, mode: Mode, tables: tuple[str, ...]) -> Run:
+    """A manual rerun: it waits for its turn and takes the newest settled snapshot. Raises ConfigurationError."""
+    services.environment(environment)
+    run = Run(
+        new_run_id(services), environment, mode, manual=True, tables=tables, opened=services.clock.now(),
+        detail="It waits for a settled snapshot and for its turn.",
+    )  # fmt: skip
+    services.store.save_run(run)
+    look(services, environment)
+    return services.store.run(environment, run.id)
+
+
+# -- taking turns ----------------------------------------------------------------------------------------
+
+
+def start_next(services: Services, environment: str) -> None:
+    """Give the environment to the next waiting run, if it is free."""
+    for _ in range(_ATTEMPTS):
+        lock = services.store.lock(environment)
+        run = None if lock.run else decide.choose(services.store.waiting_runs(environment))
+        if run is None:
+            return
+        started = replace(run, phase=Phase.STARTING, status=Status.REFRESHING, detail="The snapshot is being read.")
+        try:
+            services.store.save_runs([started], lock=(run.id, lock))
+        except ConflictError:
+            continue
+        services.queues.send_step(TableMessage(Step.START, environment, run.id))
+        _log.info("run.started", extra={"run": run.id, "environment": environment})
+        return
+
+
+def requeue(services: Services, run: Run, reason: str) -> None:
+    """The lake moved on before anything was written: give the turn back and wait for the lake to settle."""
+    again = replace(
+        run, phase=Phase.WAITING, status=Status.QUEUED, fingerprint="", attempt=run.attempt + 1, stage=0, dispatched=0,
+        detail=reason,
+    )  # fmt: skip
+    lock = services.store.lock(run.environment)
+    services.store.save_runs([again], lock=("", lock) if lock.run == run.id else None)
+    _log.info("run.requeued", extra={"run": run.id, "environment": run.environment})
+
+
+def end_run(services: Services, run: Run, status: Status, detail: str) -> None:
+    """End the run and free the environment, in one transaction; then it is the next one's turn."""
+    lock = services.store.lock(run.environment)
+    ended = replace(run, status=status, detail=detail, phase=Phase.ENDED, ended=services.clock.now())
+    services.store.save_runs([ended], lock=("", lock) if lock.run == run.id else None)
+    _log.info("run.ended", extra={"run": run.id, "environment": run.environment, "status": str(status)})
+    start_next(services, run.environment)
+
+
+def end_task(services: Services, task: Task, status: Status, detail: str) -> Task:
+    """End a task that wrote nothing."""
+    ended = replace(task, status=status, detail=detail, phase=TaskPhase.ENDED, owner="", lease_until=None)
+    ended = services.store.save_task(ended)
+    _log.info("task.ended", extra={"run": task.run, "task": task.key, "status": str(status)})
+    return ended
+
+
+# -- moving on -------------------------------------------------------------------------------------------
+
+
+def advance(services: Services, environment: str, run_id: str) -> None:
+    """Do what the run needs next, until it waits for somebody else."""
+    for _ in range(_ATTEMPTS):
+        run = services.store.run(environment, run_id)
+        if run.phase in {Phase.WAITING, Phase.ENDED}:
+            return
+        tasks = services.store.tasks(run_id)
+        actions = decide.reconcile(
+            run, tasks, _open_stages(services, run, tasks),
+            now=services.clock.now(), moved=services.store.last_moved(run_id), patience=services.patience,
+        )  # fmt: skip
+        try:
+            again = [_carry_out(services, run, tasks, action) for action in actions]
+            if not any(again):
+                return
+        except ConflictError:
+            continue  # another worker did it first: look again
+
+
+def _open_stages(services: Services, run: Run, tasks: list[Task]) -> dict[str, int]:
+    if run.phase is not Phase.SENDING:
+        return {}
+    planned = [task for task in tasks if task.phase is TaskPhase.PLANNED]
+    first = {task.key: services.store.open_chunks(task, up_to=LAST_STAGE, limit=1) for task in planned}
+    return {key: chunks[0].stage for key, chunks in first.items() if chunks}
+
+
+def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.Action) -> bool:
+    """Carry an action out. True: the run is another one now, look again."""
+    step = TableMessage(Step.START, run.environment, run.id)
+    match action:
+        case decide.SendStart():
+            services.queues.send_step(step)
+        case decide.SendPlan(task):
+            services.queues.send_step(replace(step, step=Step.PLAN, task=task.key))
+        case decide.SendClose(task):
+            services.queues.send_step(replace(step, step=Step.CLOSE, task=task.key))
+        case decide.FailTask(task, reason):
+            end_task(services, task, Status.FAILED, reason)
+            return True
+        case decide.Prepare(already):
+            if not already:
+                services.store.save_run(
+                    replace(run, phase=Phase.PREPARING, detail="All is planned; Dataverse is being prepared.")
+                )
+            services.queues.send_step(replace(step, step=Step.PREPARE))
+        case decide.OpenStage(stage):
+            services.store.save_run(replace(run, stage=stage, detail=f"Stage {stage} of {LAST_STAGE} is being sent."))
+            return True
+        case decide.Dispatch(stage):
+            _dispatch(services, run, tasks, stage)
+        case decide.EndRun(status, detail):
+            end_run(services, run, status, detail)
+    return False
+
+
+def _dispatch(services: Services, run: Run, tasks: list[Task], stage: int) -> None:
+    now = services.clock.now()
+    for task in tasks:
+        if task.phase is not TaskPhase.PLANNED:
+            continue
+        free = [
+            ChunkMessage(run.environment, run.id, task.key, task.attempt, chunk.stage, chunk.number)
+            for chunk in services.store.open_chunks(task, up_to=stage)
+            if chunk.lease_until is None or chunk.lease_until <= now
+        ]
+        if free:
+            services.queues.send_chunks(task.kind, free)
+            services.store.moved(run.id, task.key)
+    if run.dispatched < stage:
+        services.store.save_run(replace(run, dispatched=stage))

@@ -1,0 +1,50 @@
+"""Where the app's container holds what."""
+
+from __future__ import annotations
+
+from shared.runs.entities import key
+from shared.runs.model import Run, Task
+
+
+def snapshot(run: Run) -> str:
+    """The pinned snapshot of a run's attempt."""
+    return f"{_run(run.environment, run.id)}/snapshot-{run.attempt}.json"
+
+
+def plan(environment: str, task: Task, attempt: str) -> str:
+    """The folder of a plan attempt."""
+    return f"{_run(environment, task.run)}/{key(task.key)}/{key(attempt)}"
+
+
+def chunk(folder: str, number: int) -> str:
+    """The records of a chunk."""
+    return f"{folder}/chunks/{number:06}.ndjson.gz"
+
+
+def exceptions(folder: str, number: int) -> str:
+    """The rows of a chunk that have another outcome than the chunk itself."""
+    return f"{folder}/exceptions/{number:06}.json"
+
+
+def delta(folder: str) -> str:
+    """Every row to write or remove, with its chunk and place."""
+    return f"{folder}/delta.parquet"
+
+
+def rejects(folder: str) -> str:
+    """The rows that the plan rejected."""
+    return f"{folder}/rejects.parquet"
+
+
+def rejects_report(environment: str, task: Task) -> str:
+    """All rejects of a task, for people."""
+    return f"{_run(environment, task.run)}/{key(task.key)}/rejects.csv"
+
+
+def state(organization: str, prefix: str, table: str, run: str, attempt: str) -> str:
+    """An applied state."""
+    return f"state/{key(organization)}/{key(prefix)}/{key(table)}/{key(run)}-{key(attempt)}.parquet"
+
+
+def _run(environment: str, run: str) -> str:
+    return f"runs/{key(environment)}/{key(run)}"

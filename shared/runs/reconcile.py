@@ -1,0 +1,227 @@
+"""What comes next: pure functions of what is stored and of the time. Others carry the actions out.
+
+`observe` looks at the lake, `choose` at the runs that wait, `reconcile` at the run that holds the environment.
+Every action may be carried out twice, or by two workers at once: the writes behind them are guarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.runs.model import LAST_STAGE, Environment, Phase, Run, Status, Task, TaskPhase
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for what. Seconds."""
+
+    settle: float
+    whole_within: float
+    resend: float  # a message is taken for lost when its work has not moved for so long
+    tries: int = 10  # how often a plan is begun before its task fails
+
+
+# -- the lake ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a look at the lake led to: the environment's new row, and whether its snapshot is ready to be taken."""
+
+    environment: Environment
+    ready: bool
+    waits_for: str = ""
+
+
+def observe(known: Environment, fingerprint: str, *, whole: bool, now: datetime, patience: Patience) -> Observation:
+    """Whether a snapshot may be taken: unchanged for long enough, and whole or given up on.
+
+    The environment's row remembers since when the fingerprint is what it is, and since when something is missing.
+    """
+    same = fingerprint == known.seen_fingerprint and known.seen_since is not None
+    since = known.seen_since if same and known.seen_since is not None else now
+    incomplete = None if whole else (known.incomplete_since or now)
+    seen = replace(known, seen_fingerprint=fingerprint, seen_since=since, incomplete_since=incomplete)
+    if now - since < timedelta(seconds=patience.settle):
+        return Observation(seen, ready=False, waits_for="the lake to be unchanged for a while")
+    if incomplete is not None and now - incomplete < timedelta(seconds=patience.whole_within):
+        return Observation(seen, ready=False, waits_for="the missing files")
+    return Observation(seen, ready=True)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a ready snapshot means for the runs: which one takes it, and which ones it covers."""
+
+    taken_by: tuple[Run, ...] = ()  # waiting runs without a snapshot, now with this one
+    opens: bool = False  # a new automatic run
+    superseded: tuple[Run, ...] = ()
+
+
+def open_runs(environment: Environment, waiting: Sequence[Run], fingerprint: str) -> Opening:
+    """Idempotent: the same snapshot opens one automatic run, however often it is announced.
+
+    Waiting runs without a snapshot take this one. Automatic runs that wait with an older snapshot are covered by it.
+    """
+    without = tuple(replace(run, fingerprint=fingerprint) for run in waiting if not run.fingerprint)
+    covers_all = any(not run.tables for run in without)
+    news = fingerprint != environment.opened_fingerprint
+    older = tuple(
+        run
+        for run in waiting
+        if run.fingerprint and run.fingerprint != fingerprint and not run.manual and not run.tables
+    )
+    replaced = older if news or covers_all else ()
+    return Opening(without, opens=news and not covers_all, superseded=replaced)
+
+
+def choose(waiting: Sequence[Run]) -> Run | None:
+    """The next run to start: the oldest that has a snapshot."""
+    return min((run for run in waiting if run.fingerprint), key=lambda run: run.id, default=None)
+
+
+# -- the run that holds the environment ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SendStart:
+    """Ask (again) for the snapshot to be pinned."""
+
+
+@dataclass(frozen=True)
+class SendPlan:
+    """Ask (again) for a task to be planned."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class FailTask:
+    """End a task that cannot be brought to an end otherwise."""
+
+    task: Task
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """All is planned: look at the lake again and make Dataverse ready."""
+
+    already: bool  # the run is in that phase, its message may be lost
+
+
+@dataclass(frozen=True)
+class OpenStage:
+    """Let the chunks of a stage be sent."""
+
+    stage: int
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Send the messages of every open chunk up to this stage."""
+
+    stage: int
+
+
+@dataclass(frozen=True)
+class SendClose:
+    """Ask (again) for a task's applied state to be committed."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class EndRun:
+    """Nothing is left to do."""
+
+    status: Status
+    detail: str
+
+
+Action = SendStart | SendPlan | FailTask | Prepare | OpenStage | Dispatch | SendClose | EndRun
+
+
+def reconcile(
+    run: Run,
+    tasks: Sequence[Task],
+    open_stage: Mapping[str, int],
+    *,
+    now: datetime,
+    moved: datetime | None,
+    patience: Patience,
+) -> list[Action]:
+    """What the run needs next.
+
+    `open_stage` holds, for each planned task that still has a chunk without an outcome, the lowest stage of such a
+    chunk. `moved` is when the run last got something done; a run that has not moved for `patience.resend` has lost a
+    message, so it is sent again.
+    """
+    last = max((at for at in (moved, run.updated) if at is not None), default=now)
+    stalled = now - last >= timedelta(seconds=patience.resend)
+    if run.phase is Phase.STARTING:
+        return [SendStart()] if stalled else []
+    if run.phase is Phase.PLANNING:
+        return _planning(tasks, now, patience)
+    if run.phase is Phase.PREPARING:
+        return [Prepare(already=True)] if stalled else []
+    if run.phase is Phase.SENDING:
+        return _sending(run, tasks, open_stage, now=now, stalled=stalled)
+    return []
+
+
+def _planning(tasks: Sequence[Task], now: datetime, patience: Patience) -> list[Action]:
+    open_tasks = [task for task in tasks if task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING}]
+    if not open_tasks:
+        return [Prepare(already=False)]
+    actions: list[Action] = []
+    for task in open_tasks:
+        if task.tries >= patience.tries and not _held(task, now):
+            actions.append(FailTask(task, f"It could not be planned: begun {task.tries} times, never finished."))
+        elif not _held(task, now) and _quiet(task, now, patience):
+            actions.append(SendPlan(task))
+    return actions
+
+
+def _held(task: Task, now: datetime) -> bool:
+    return bool(task.owner) and task.lease_until is not None and task.lease_until > now
+
+
+def _quiet(task: Task, now: datetime, patience: Patience) -> bool:
+    return task.updated is None or now - task.updated >= timedelta(seconds=patience.resend)
+
+
+def _sending(
+    run: Run, tasks: Sequence[Task], open_stage: Mapping[str, int], *, now: datetime, stalled: bool
+) -> list[Action]:
+    if all(task.phase is TaskPhase.ENDED for task in tasks):
+        return [EndRun(*outcome(tasks))]
+    actions: list[Action] = [
+        SendClose(task)
+        for task in tasks
+        if task.phase is TaskPhase.PLANNED and task.key not in open_stage and not _held(task, now)
+    ]
+    lowest = min(open_stage.values(), default=LAST_STAGE + 1)
+    if lowest <= LAST_STAGE and lowest > run.stage:
+        return [*actions, OpenStage(lowest)]
+    if lowest <= run.stage and (run.dispatched < run.stage or stalled):
+        actions.append(Dispatch(run.stage))
+    return actions
+
+
+def outcome(tasks: Sequence[Task]) -> tuple[Status, str]:
+    """What a run whose tasks have all ended is called, and why."""
+    by_status = {status: [task for task in tasks if task.status is status] for status in Status}
+    for status in (Status.FAILED, Status.CANCELED, Status.COMPLETED_WITH_REJECTS):
+        if by_status[status]:
+            return status, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in by_status[status])
+    if not by_status[Status.SUCCESSFUL]:
+        return Status.SKIPPED, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in tasks)
+    written = sum(task.counts.writes for task in tasks)
+    return Status.SUCCESSFUL, f"{written:,} rows were written to Dataverse." if written else "Nothing had changed."
+
+
+def _first_sentence(detail: str) -> str:
+    return detail.split("\n", 1)[0]

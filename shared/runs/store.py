@@ -1,0 +1,265 @@
+"""The truth about runs, in Azure Tables.
+
+HydrationRuns    partition = environment: its row, the lock and the runs, so that they change in one transaction
+HydrationTasks   partition = run: its tasks and, per task, when it last moved
+HydrationChunks  partition = run, task and plan attempt: `open|stage|n` becomes `done|stage|n` in one transaction
+HydrationState   partition = organization: which file holds the applied state of a table; which environment owns it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from azure.core.exceptions import ResourceExistsError
+
+from shared.clock import Clock
+from shared.errors import ConflictError, NotFoundError
+from shared.runs.entities import key, newest_first
+from shared.runs.model import Chunk, Environment, Run, Task
+from shared.runs.tables import Delete, Table, Write, service
+from shared.settings import Connection
+
+NAMES = ("HydrationRuns", "HydrationTasks", "HydrationChunks", "HydrationState")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Which run an environment works on; empty: none."""
+
+    run: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """When a task last got something done."""
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Which file holds what Dataverse has of a table because of us, and which plan attempt of which run wrote it."""
+
+    path: str = ""
+    run: str = ""
+    attempt: str = ""
+    table: str = ""
+    kind: str = ""
+    pending: tuple[str, ...] = ()  # deltas that may have been sent, whose outcome never reached the state
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The environment that writes to an organization."""
+
+    environment: str = ""
+    etag: str = ""
+
+
+class Store:
+    """Typed, guarded reads and writes. A write that finds another version raises ConflictError and changes nothing."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        client = service(connection, clock)
+        self._runs, self._tasks, self._chunks, self._state = (Table(client.get_table_client(name)) for name in NAMES)
+        self._service = client
+        self.clock = clock
+
+    def create_tables(self) -> None:
+        """Create what is missing."""
+        for name in NAMES:
+            try:
+                self._service.create_table(name)
+            except ResourceExistsError:
+                continue
+
+    # -- environments and runs ---------------------------------------------------------------------
+
+    def environment(self, environment: str) -> Environment:
+        """What is known of an environment; a fresh row where nothing is."""
+        return self._runs.get(Environment, key(environment), "environment") or Environment(environment)
+
+    def environments(self) -> list[Environment]:
+        """Every environment that was ever seen."""
+        return self._runs.query(Environment, "RowKey eq @row", row="environment")
+
+    def save_environment(self, environment: Environment) -> Environment:
+        """Write the row guarded by its version."""
+        etag = self._runs.write(self._environment_write(environment))
+        return replace(environment, etag=etag)
+
+    def run(self, environment: str, run: str) -> Run:
+        """One run. Raises NotFoundError."""
+        found = self._runs.get(Run, key(environment), self._run_row(run))
+        if found is None:
+            raise NotFoundError(f"There is no run {run} of environment {environment}.")
+        return found
+
+    def find_run(self, run: str) -> Run:
+        """One run by its id alone. Raises NotFoundError."""
+        found = self._runs.query(Run, "RowKey eq @row", row=self._run_row(run))
+        if not found:
+            raise NotFoundError(f"There is no run {run}.")
+        return found[0]
+
+    def runs(self, environment: str | None = None, *, limit: int = 50) -> list[Run]:
+        """The newest runs, of one environment or of all."""
+        low, high = "run ", "run!"
+        condition = "RowKey ge @low and RowKey lt @high"
+        if environment is not None:
+            condition = f"PartitionKey eq @environment and {condition}"
+            return self._runs.query(Run, condition, limit=limit, environment=key(environment), low=low, high=high)
+        return sorted(self._runs.query(Run, condition, low=low, high=high), key=lambda run: run.id, reverse=True)[
+            :limit
+        ]
+
+    def waiting_runs(self, environment: str) -> list[Run]:
+        """Runs that have not taken the lock yet, oldest first."""
+        condition = "PartitionKey eq @environment and RowKey ge @low and RowKey lt @high and phase eq 'waiting'"
+        found = self._runs.query(Run, condition, environment=key(environment), low="run ", high="run!")
+        return sorted(found, key=lambda run: run.id)
+
+    def lock(self, environment: str) -> Lock:
+        """Which run holds the environment."""
+        return self._runs.get(Lock, key(environment), "lock") or Lock()
+
+    def save_runs(
+        self, runs: Sequence[Run], *, environment: Environment | None = None, lock: tuple[str, Lock] | None = None
+    ) -> list[Run]:
+        """Write runs of one environment, with its row and its lock where given, all or none."""
+        now = self.clock.now()
+        stamped = [replace(run, updated=now) for run in runs]
+        writes = [Write(run, key(run.environment), self._run_row(run.id), run.etag) for run in stamped]
+        if environment is not None:
+            writes.append(self._environment_write(environment))
+        if lock is not None:
+            holder, before = lock
+            partition = writes[0].partition
+            writes.append(Write(Lock(holder), partition, "lock", before.etag))
+        etags = self._runs.transact(writes)
+        return [replace(run, etag=etag) for run, etag in zip(stamped, etags, strict=False)]
+
+    def save_run(self, run: Run) -> Run:
+        """Write one run guarded by its version."""
+        return self.save_runs([run])[0]
+
+    @staticmethod
+    def _run_row(run: str) -> str:
+        return f"run {newest_first(key(run))}"
+
+    @staticmethod
+    def _environment_write(environment: Environment) -> Write:
+        return Write(environment, key(environment.id), "environment", environment.etag)
+
+    # -- tasks ---------------------------------------------------------------------------------------
+
+    def tasks(self, run: str) -> list[Task]:
+        """The tasks of a run, by key."""
+        condition = "PartitionKey eq @run and RowKey ge @low and RowKey lt @high"
+        return self._tasks.query(Task, condition, run=key(run), low="task ", high="task!")
+
+    def task(self, run: str, task: str) -> Task:
+        """One task. Raises NotFoundError."""
+        found = self._tasks.get(Task, key(run), f"task {key(task)}")
+        if found is None:
+            raise NotFoundError(f"Run {run} has no task {task}.")
+        return found
+
+    def save_task(self, task: Task) -> Task:
+        """Write one task guarded by its version."""
+        task = replace(task, updated=self.clock.now())
+        return replace(task, etag=self._tasks.write(Write(task, key(task.run), f"task {key(task.key)}", task.etag)))
+
+    def replace_tasks(self, run: str, tasks: Iterable[Task]) -> None:
+        """Exactly these tasks, from the start: for a run that pins its snapshot (again)."""
+        wanted = {task.key: replace(task, updated=self.clock.now()) for task in tasks}
+        for gone in self.tasks(run):
+            if gone.key not in wanted:
+                self._tasks.transact([Delete(key(run), f"task {key(gone.key)}", gone.etag)])
+        self._tasks.insert_all(Write(task, key(run), f"task {key(task.key)}") for task in wanted.values())
+
+    def moved(self, run: str, task: str) -> None:
+        """Note that the task got something done just now."""
+        self._tasks.put(Moved(self.clock.now()), key(run), f"moved {key(task)}")
+
+    def last_moved(self, run: str) -> datetime | None:
+        """When the run last got something done."""
+        rows = self._tasks.query(Moved, "PartitionKey eq @run and RowKey ge @low and RowKey lt @high",
+                                 run=key(run), low="moved ", high="moved!")  # fmt: skip
+        return max((row.at for row in rows if row.at is not None), default=None)
+
+    # -- chunks --------------------------------------------------------------------------------------
+
+    def add_chunks(self, chunks: Sequence[Chunk]) -> None:
+        """Write the open chunks of a plan attempt (before it is published, and before any message names them)."""
+        self._chunks.insert_all(Write(chunk, *self._chunk_keys(chunk)) for chunk in chunks)
+
+    def chunk(self, task: Task, stage: int, number: int) -> Chunk | None:
+        """One chunk of the task's published plan, open or done."""
+        wanted = Chunk(task.run, task.key, task.attempt, number, stage, 0)
+        return self._chunks.get(Chunk, *self._chunk_keys(wanted)) or self._chunks.get(
+            Chunk, *self._chunk_keys(replace(wanted, done=True))
+        )
+
+    def chunks(self, task: Task) -> list[Chunk]:
+        """Every chunk of the task's published plan."""
+        return self._chunks.query(Chunk, "PartitionKey eq @plan", plan=self._plan(task.run, task.key, task.attempt))
+
+    def open_chunks(self, task: Task, *, up_to: int, limit: int | None = None) -> list[Chunk]:
+        """Chunks without an outcome whose stage is at most `up_to`, lowest stage first."""
+        condition = "PartitionKey eq @plan and RowKey ge @low and RowKey lt @high"
+        plan = self._plan(task.run, task.key, task.attempt)
+        return self._chunks.query(Chunk, condition, limit=limit, plan=plan, low="open|", high=f"open|{up_to + 1}|")
+
+    def save_chunk(self, chunk: Chunk) -> Chunk:
+        """Write an open chunk guarded by its version."""
+        return replace(chunk, etag=self._chunks.write(Write(chunk, *self._chunk_keys(chunk), chunk.etag)))
+
+    def conclude_chunk(self, chunk: Chunk) -> Chunk:
+        """Move an open chunk to done, in one transaction."""
+        partition, opened = self._chunk_keys(chunk)
+        done = replace(chunk, done=True, owner="", lease_until=None)
+        self._chunks.transact([Delete(partition, opened, chunk.etag), Write(done, *self._chunk_keys(done))])
+        return done
+
+    @staticmethod
+    def _plan(run: str, task: str, attempt: str) -> str:
+        return f"{key(run)}|{key(task)}|{key(attempt)}"
+
+    def _chunk_keys(self, chunk: Chunk) -> tuple[str, str]:
+        prefix = "done" if chunk.done else "open"
+        return self._plan(chunk.run, chunk.task, chunk.attempt), f"{prefix}|{chunk.stage}|{chunk.number:08}"
+
+    # -- applied state -------------------------------------------------------------------------------
+
+    def pointer(self, organization: str, prefix: str, table: str) -> Pointer:
+        """Where a table's applied state lies; empty where nothing was ever written."""
+        return self._state.get(Pointer, key(organization), f"state {key(prefix)}|{key(table)}") or Pointer()
+
+    def pointers(self, organization: str, prefix: str) -> list[Pointer]:
+        """Every table of the organization that we ever wrote to under the prefix."""
+        low = f"state {key(prefix)}|"
+        return self._state.query(
+            Pointer, "PartitionKey eq @organization and RowKey ge @low and RowKey lt @high",
+            organization=key(organization), low=low, high=low + "~",
+        )  # fmt: skip
+
+    def save_pointer(self, organization: str, prefix: str, pointer: Pointer) -> None:
+        """Let a table's state be another file, guarded by the version that was read."""
+        row = f"state {key(prefix)}|{key(pointer.table)}"
+        self._state.write(Write(pointer, key(organization), row, pointer.etag))
+
+    def claim_organization(self, organization: str, environment: str) -> str:
+        """The environment that writes to an organization: the first that asked."""
+        found = self._state.get(Owner, key(organization), "owner")
+        if found is None:
+            try:
+                self._state.write(Write(Owner(environment), key(organization), "owner"))
+            except ConflictError:
+                return self.claim_organization(organization, environment)
+            return environment
+        return found.environment

@@ -1,0 +1,146 @@
+"""Guarded access to one table of Azure Tables. The SDK's errors become ours; versions are ETags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
+
+from shared.clock import Clock, ServerTimePolicy
+from shared.errors import ConflictError, NotFoundError, TransientError
+from shared.runs.entities import from_entity, to_entity
+from shared.settings import Connection
+
+T = TypeVar("T")
+
+TRANSACTION_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Write:
+    """One guarded write: insert where `etag` is empty, else replace that version."""
+
+    value: Any
+    partition: str
+    row: str
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Delete:
+    """One guarded delete."""
+
+    partition: str
+    row: str
+    etag: str
+
+
+def service(connection: Connection, clock: Clock) -> TableServiceClient:
+    """The client of the status storage; every answer's time goes to the clock."""
+    options: dict[str, Any] = {"per_call_policies": [ServerTimePolicy(clock)]}
+    if connection.connection_string:
+        return TableServiceClient.from_connection_string(connection.connection_string, **options)
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415  half a second of cold start
+
+    return TableServiceClient(str(connection.address), credential=DefaultAzureCredential(), **options)
+
+
+class Table:
+    """One table: typed reads, guarded writes, transactions within a partition."""
+
+    def __init__(self, client: TableClient) -> None:
+        self._client = client
+
+    def get(self, cls: type[T], partition: str, row: str) -> T | None:
+        """One row, or None."""
+        with _translated():
+            try:
+                entity = self._client.get_entity(partition, row)
+            except ResourceNotFoundError:
+                return None
+            return from_entity(cls, entity, entity.metadata["etag"])
+
+    def query(self, cls: type[T], condition: str, *, limit: int | None = None, **values: Any) -> list[T]:
+        """Rows in the order of their keys; `condition` names its values as @name."""
+        found: list[T] = []
+        with _translated():
+            pages = self._client.query_entities(condition, parameters=values, results_per_page=limit).by_page()
+            for page in pages:
+                found.extend(from_entity(cls, entity, entity.metadata["etag"]) for entity in page)
+                if limit is not None and len(found) >= limit:
+                    return found[:limit]
+        return found
+
+    def write(self, write: Write) -> str:
+        """Insert or replace one row. Returns the new ETag; raises ConflictError where the row stands otherwise."""
+        with _translated():
+            entity = to_entity(write.value, write.partition, write.row)
+            if not write.etag:
+                return str(self._client.create_entity(entity)["etag"])
+            answer = self._client.update_entity(
+                entity, mode=UpdateMode.REPLACE, etag=write.etag, match_condition=MatchConditions.IfNotModified
+            )
+            return str(answer["etag"])
+
+    def transact(self, writes: Sequence[Write | Delete]) -> list[str]:
+        """All or none, within one partition, at most 100. Returns the new ETags; raises ConflictError."""
+        with _translated():
+            answers = self._client.submit_transaction([_operation(write) for write in writes])
+            return [str(answer.get("etag", "")) for answer in answers]
+
+    def insert_all(self, writes: Iterable[Write]) -> None:
+        """Insert or overwrite rows of one partition in as few transactions as possible."""
+        batch: list[Write] = []
+        for write in writes:
+            batch.append(write)
+            if len(batch) == TRANSACTION_LIMIT:
+                self._overwrite(batch)
+                batch = []
+        if batch:
+            self._overwrite(batch)
+
+    def put(self, value: Any, partition: str, row: str) -> None:
+        """Write one row whatever stands there."""
+        self._overwrite([Write(value, partition, row)])
+
+    def _overwrite(self, batch: Sequence[Write]) -> None:
+        entities = [to_entity(write.value, write.partition, write.row) for write in batch]
+        with _translated():
+            self._client.submit_transaction([("upsert", entity, {"mode": UpdateMode.REPLACE}) for entity in entities])
+
+
+def _operation(write: Write | Delete) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+    if isinstance(write, Delete):
+        entity = {"PartitionKey": write.partition, "RowKey": write.row}
+        return "delete", entity, {"etag": write.etag, "match_condition": MatchConditions.IfNotModified}
+    entity = to_entity(write.value, write.partition, write.row)
+    if not write.etag:
+        return "create", entity, {}
+    guard = {"mode": UpdateMode.REPLACE, "etag": write.etag, "match_condition": MatchConditions.IfNotModified}
+    return "update", entity, guard
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ResourceModifiedError, ResourceExistsError) as fault:
+        raise ConflictError("A row of the status storage was changed by another worker.") from fault
+    except ResourceNotFoundError as fault:
+        raise NotFoundError("A row of the status storage is gone.") from fault
+    except TableTransactionError as fault:
+        if getattr(fault, "status_code", None) in {404, 409, 412}:
+            raise ConflictError("Rows of the status storage were changed by another worker.") from fault
+        raise TransientError(f"The status storage refused a transaction: {fault.message}") from fault
+    except AzureError as fault:
+        raise TransientError(f"The status storage did not answer as expected: {type(fault).__name__}.") from fault

@@ -1,0 +1,205 @@
+"""One chunk: claim it, send its records call by call, and state what became of every row.
+
+Before each call the chunk's row says how far the outcome is known (`sent`) and how far this call may reach (`begun`),
+in the same guarded write that renews the claim. So whoever comes after a crash knows which rows are uncertain, and a
+worker that was overtaken cannot send.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.dataverse import bulk
+from shared.dataverse.bulk import RowFault, TableName
+from shared.dataverse.client import Client
+from shared.delta import chunks
+from shared.errors import ClaimLostError, ConfigurationError, ConflictError, ThrottledError, TransientError
+from shared.runs import lifecycle, paths
+from shared.runs.messages import ChunkMessage
+from shared.runs.model import Chunk, Kind, Phase, Run, Task, TaskPhase
+from shared.services import Services
+from shared.tables.catalog import table_name
+
+_log = logging.getLogger(__name__)
+
+MOST_TRIES = 50
+"""How often a chunk is taken up before it is given up: with the waits between them, most of a day."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 600.0
+
+
+@dataclass(frozen=True)
+class Later:
+    """The chunk must be taken up again, not before `at`."""
+
+    at: datetime
+
+
+def send(services: Services, message: ChunkMessage) -> Later | None:
+    """Send one chunk. Returns when to try again, or None when there is nothing more to do for this message."""
+    run = services.store.run(message.environment, message.run)
+    task = services.store.task(message.run, message.task)
+    if not _wanted(run, task, message):
+        return None
+    chunk = services.store.chunk(task, message.stage, message.number)
+    if chunk is None or chunk.done:
+        return None
+    now = services.clock.now()
+    if chunk.lease_until is not None and chunk.lease_until > now:
+        return Later(chunk.lease_until)
+    try:
+        return _Sending(services, run, task, chunk).go()
+    except (ConflictError, ClaimLostError):
+        _log.info("chunk.claim_lost", extra={"run": run.id, "task": task.key, "chunk": chunk.number})
+        return Later(services.clock.now() + timedelta(seconds=services.settings.lease_seconds))
+
+
+def give_up(services: Services, message: ChunkMessage, reason: str) -> None:
+    """A chunk that cannot be sent (its message is dead): its rows in flight stay uncertain, its task ends Failed."""
+    task = services.store.task(message.run, message.task)
+    if task.attempt != message.attempt or task.phase is not TaskPhase.PLANNED:
+        return
+    chunk = services.store.chunk(task, message.stage, message.number)
+    if chunk is None or chunk.done:
+        return
+    fail(services, task, reason)
+    services.store.conclude_chunk(replace(chunk, failure=reason))
+    lifecycle.advance(services, message.environment, message.run)
+
+
+def fail(services: Services, task: Task, reason: str) -> None:
+    """Nothing more of the task is sent; it ends Failed once its chunks are concluded."""
+    if not task.failure:
+        try:
+            services.store.save_task(replace(task, failure=reason))
+        except ConflictError:
+            fail(services, services.store.task(task.run, task.key), reason)
+
+
+def _wanted(run: Run, task: Task, message: ChunkMessage) -> bool:
+    return (
+        run.phase is Phase.SENDING
+        and message.stage <= run.stage
+        and task.phase is TaskPhase.PLANNED
+        and task.attempt == message.attempt
+    )
+
+
+class _Sending:
+    """A claimed chunk on its way."""
+
+    def __init__(self, services: Services, run: Run, task: Task, chunk: Chunk) -> None:
+        self._services, self._run, self._task = services, run, task
+        self._folder = paths.plan(run.environment, task, task.attempt)
+        self._interrupted = chunk.begun  # rows before this may have been sent by somebody who got no answer
+        self._chunk = self._claim(replace(chunk, tries=chunk.tries + 1), begun=chunk.begun)
+        self._exceptions = self._known_exceptions()
+
+    def go(self) -> Later | None:
+        if self._task.failure or self._chunk.tries > MOST_TRIES:
+            return self._conclude(self._task.failure or f"Given up after {MOST_TRIES} attempts.")
+        try:
+            self._send_all()
+        except ThrottledError as fault:
+            return self._again(fault.retry_after)
+        except TransientError as fault:
+            _log.info("chunk.again", extra=self._names() | {"reason": type(fault).__name__})
+            return self._again(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._chunk.tries, 10)))
+        except ConfigurationError as fault:
+            return self._conclude(str(fault))
+        return self._conclude("")
+
+    def _send_all(self) -> None:
+        records = chunks.unpack(self._services.blobs.read(paths.chunk(self._folder, self._chunk.number)))
+        size = self._services.settings.dataverse_batch_rows
+        while self._chunk.sent < len(records):
+            start = self._chunk.sent
+            end = min(start + size, len(records))
+            self._chunk = self._claim(self._chunk, begun=max(end, self._chunk.begun))
+            faults = self._call(records[start:end])
+            self._note(start, end, records, faults)
+            self._chunk = replace(self._chunk, sent=end)
+
+    def _call(self, records: list[bytes]) -> list[RowFault]:
+        table = TableName(self._task.set_name, self._logical_name)
+        key = self._task.primary_id
+        if self._chunk.stage == self._task.remove_stage and self._task.kind is Kind.TABLE:
+            return bulk.delete(self._client, table, [record.decode() for record in records], before=self._before)
+        if self._task.kind is Kind.TABLE:
+            return bulk.upsert(self._client, table, records, key=key, before=self._before)
+        return bulk.update(self._client, table, records, key=key, before=self._before, bypass=True)
+
+    @property
+    def _client(self) -> Client:
+        return self._services.dataverse.client(self._services.environment(self._run.environment).dataverse_url)
+
+    @property
+    def _logical_name(self) -> str:
+        if self._task.kind is Kind.LINK:
+            return self._task.subject
+        return table_name(self._services.settings.hydration.publisher_prefix, self._task.subject)
+
+    # -- the claim -------------------------------------------------------------------------------------
+
+    def _claim(self, chunk: Chunk, *, begun: int) -> Chunk:
+        lease = self._services.clock.now() + timedelta(seconds=self._services.settings.lease_seconds)
+        held = replace(chunk, owner=self._services.worker, lease_until=lease, begun=begun)
+        return self._services.store.save_chunk(held)
+
+    def _before(self) -> None:
+        """Right before every request: is the run still on, is the claim still ours, and does it outlast the request?"""
+        run = self._services.store.run(self._run.environment, self._run.id)
+        if run.phase is not Phase.SENDING:
+            raise ClaimLostError("The run is over.")
+        limit = timedelta(seconds=self._services.settings.dataverse_timeout_seconds)
+        lease = self._chunk.lease_until
+        if lease is None or lease - self._services.clock.now() < limit:
+            self._chunk = self._claim(self._chunk, begun=self._chunk.begun)
+
+    # -- outcomes --------------------------------------------------------------------------------------
+
+    def _known_exceptions(self) -> dict[int, list[object]]:
+        """Exceptions of rows whose outcome is known; those of a call without an outcome are asked for again."""
+        content = self._services.blobs.read_if_there(paths.exceptions(self._folder, self._chunk.number))
+        found = {int(place): row for place, row in json.loads(content).items()} if content else {}
+        return {place: row for place, row in found.items() if place < self._chunk.sent}
+
+    def _note(self, start: int, end: int, records: list[bytes], faults: list[RowFault]) -> None:
+        """Write what became of the rows of a call before the chunk's row says that they have an outcome."""
+        for fault in faults:
+            place = start + fault.index
+            uncertain = place < self._interrupted
+            row_id = _row_id(records[place], self._task.primary_id)
+            self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, fault.message]
+        if faults:
+            path = paths.exceptions(self._folder, self._chunk.number)
+            self._services.blobs.write(path, json.dumps(self._exceptions).encode())
+        _log.info("chunk.call", extra=self._names() | {"rows": end - start, "faults": len(faults)})
+
+    def _conclude(self, failure: str) -> Later | None:
+        if failure:
+            fail(self._services, self._services.store.task(self._task.run, self._task.key), failure)
+        self._services.store.conclude_chunk(replace(self._chunk, failure=failure))
+        self._services.store.moved(self._run.id, self._task.key)
+        _log.info("chunk.concluded", extra=self._names() | {"sent": self._chunk.sent, "failed": bool(failure)})
+        if not self._services.store.open_chunks(self._task, up_to=self._run.stage, limit=1):
+            lifecycle.advance(self._services, self._run.environment, self._run.id)
+        return None
+
+    def _again(self, seconds: float) -> Later:
+        """Give the claim back and say when to come again."""
+        at = self._services.clock.now() + timedelta(seconds=seconds)
+        self._services.store.save_chunk(replace(self._chunk, owner="", lease_until=None))
+        return Later(at)
+
+    def _names(self) -> dict[str, object]:
+        return {"run": self._run.id, "task": self._task.key, "chunk": self._chunk.number}
+
+
+def _row_id(record: bytes, key: str) -> str:
+    if not record.startswith(b"{"):
+        return record.decode()  # removals are bare GUIDs
+    return str(json.loads(record)[key])

@@ -1,0 +1,115 @@
+"""The composition root: every part that talks to the outside, made once from the settings and shared by all handlers."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from threading import Lock
+
+from shared.blobs import Blobs
+from shared.clock import Clock
+from shared.dataverse.client import Client
+from shared.dataverse.limiter import Limiter
+from shared.dataverse.signin import Credentials, TokenSource
+from shared.errors import ConfigurationError
+from shared.lake.storage import Lake
+from shared.runs.queues import Queues
+from shared.runs.reconcile import Patience
+from shared.runs.store import Store
+from shared.settings import Environment, Settings, load
+
+_APP_FOLDER = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Services:
+    """What handlers work with. `worker` names this process in claims."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    blobs: Blobs
+    lake: Lake
+    queues: Queues
+    dataverse: Organizations
+    worker: str
+
+    @property
+    def patience(self) -> Patience:
+        """How long to wait for what."""
+        hydration = self.settings.hydration
+        return Patience(hydration.settle_seconds, hydration.whole_within_seconds, self.settings.lease_seconds)
+
+    def environment(self, environment: str) -> Environment:
+        """The configuration of an environment. Raises ConfigurationError."""
+        found = self.settings.hydration.environments.get(environment)
+        if found is None:
+            raise ConfigurationError(
+                f"The environment {environment} is not configured: "
+                f'add [environments."{environment}"] with its dataverse_url to hydration.toml.'
+            )
+        return found
+
+
+class Organizations:
+    """One client for each Dataverse organization, and one limiter for each application user."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[str, Client] = {}
+        self._lock = Lock()
+
+    @cached_property
+    def _tokens(self) -> TokenSource:
+        s = self._settings
+        return TokenSource(
+            Credentials(s.tenant_id, s.client_id, s.client_secret, s.client_certificate, authority=s.authority)
+        )
+
+    def client(self, url: str) -> Client:
+        """The client of an organization."""
+        with self._lock:
+            if url not in self._clients:
+                self._clients[url] = Client(
+                    url,
+                    address=self._settings.dataverse_address,
+                    tokens=self._tokens,
+                    limiter=Limiter(),
+                    timeout=self._settings.dataverse_timeout_seconds,
+                )
+            return self._clients[url]
+
+
+def build(settings: Settings) -> Services:
+    """All parts, with the tables and the container that they need."""
+    clock = Clock()
+    services = Services(
+        settings=settings,
+        clock=clock,
+        store=Store(settings.status_storage, clock),
+        blobs=Blobs(settings),
+        lake=Lake(settings),
+        queues=Queues(settings.service_bus),
+        dataverse=Organizations(settings),
+        worker=uuid.uuid4().hex,
+    )
+    services.store.create_tables()
+    services.blobs.create_container()
+    return services
+
+
+_BUILDING = Lock()
+
+
+def services() -> Services:
+    """The parts of this process, made at the first call. Raises ConfigurationError with every fault of the settings."""
+    with _BUILDING:
+        return _once()
+
+
+@cache
+def _once() -> Services:
+    return build(load(os.environ, _APP_FOLDER))

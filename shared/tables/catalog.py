@@ -1,0 +1,194 @@
+"""Which of the lake's entities is which output table, and what columns the table has in Dataverse."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import ConfigurationError, CorruptSnapshotError
+from shared.lake.manifest import Delivery, Entity
+from shared.lake.snapshot import Snapshot
+from shared.settings import OUTPUT_TABLES, Hydration
+from shared.tables import keys
+from shared.tables.values import MEMO_LENGTH, OF_DATA_TYPE, Column, Kind
+
+CUSTOMER_PROFILE = "CustomerProfile"
+ALTERNATE_KEY = "AlternateKey"
+CUSTOMER_ID = "CustomerId"
+
+HYDRATED = (CUSTOMER_PROFILE, ALTERNATE_KEY)
+"""The output tables that this version writes."""
+
+NAMES = {
+    CUSTOMER_PROFILE: ("Customer", "CustomerProfile"),
+    ALTERNATE_KEY: ("AlternateKey",),
+}
+"""What the lake calls the entities of an output table."""
+
+_OTHER_NAMES = {"customer_measure": "CustomerMeasure"}
+_LEFT_ALONE = re.compile(r"deduplication_.*|.*conflationmatchpairs|_.*|\..*", re.IGNORECASE | re.DOTALL)
+
+KEY_COLUMNS = ("DataSourceName", "EntityName", "AlternateValue", "CustomerId")
+"""The attributes that the lake's own AlternateKey table must have."""
+
+_ID_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an output table's rows come from: its entity, or why there is none to read."""
+
+    entity: Entity | None = None
+    fault: str = ""  # the entity is there and cannot be used: the table fails
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What a snapshot delivers."""
+
+    customer: Source
+    alternate_key: Source
+    key_columns: tuple[keys.KeyColumn, ...]
+    ambiguous: tuple[keys.Ambiguous, ...]
+    skipped: tuple[tuple[str, str], ...]  # entity name -> why nothing is done with it
+
+    @property
+    def keys_fault(self) -> str:
+        """Why the alternate keys cannot be known, though something was delivered."""
+        return self.alternate_key.fault or ("" if self.alternate_key.entity else self.customer.fault)
+
+    @property
+    def keys_delivered(self) -> bool:
+        """Whether the alternate keys can be read, from their own table or from the profile."""
+        return self.alternate_key.entity is not None or (self.customer.entity is not None and not self.keys_fault)
+
+
+def read(snapshot: Snapshot, hydration: Hydration) -> Catalog:
+    """Find the output tables in a pinned snapshot."""
+    customer, alternate_key = (_source(snapshot, table) for table in HYDRATED)
+    names = [entity.name for manifest in snapshot.manifests for entity in manifest.entities]
+    columns: tuple[keys.KeyColumn, ...] = ()
+    ambiguous: tuple[keys.Ambiguous, ...] = ()
+    if customer.entity is not None and alternate_key.entity is None and not alternate_key.fault:
+        attributes = [attribute.name for attribute in customer.entity.attributes if attribute.name != CUSTOMER_ID]
+        columns, ambiguous = keys.cut(attributes, hydration.data_sources, names)
+    return Catalog(customer, alternate_key, columns, ambiguous, tuple(_skipped(names, hydration)))
+
+
+def _source(snapshot: Snapshot, table: str) -> Source:
+    found = [pair for name in NAMES[table] for pair in snapshot.entities(name)]
+    usable = [(m, e) for m, e in found if e.delivery is not Delivery.NOT_DELIVERED]
+    if not usable:
+        return Source()
+    manifest, entity = usable[0]
+    note = f"Read from {manifest.path}, the newest of {len(usable)} manifests that name it." if len(usable) > 1 else ""
+    if entity.fault:
+        return Source(fault=f"{manifest.path}: entity {entity.name}: {entity.fault}.")
+    if missing := snapshot.missing_of(entity):
+        return Source(
+            fault=f"{manifest.path}: entity {entity.name}: these files are missing or empty: {', '.join(missing)}."
+        )
+    return Source(entity, note=note)
+
+
+def _skipped(names: Sequence[str], hydration: Hydration) -> list[tuple[str, str]]:
+    served = {name.casefold() for table in HYDRATED for name in NAMES[table]}
+    later = {table.casefold(): table for table in OUTPUT_TABLES if table not in HYDRATED} | _OTHER_NAMES
+    tables = {
+        f"{source.name}_{table.name}".casefold()
+        for source in hydration.data_sources.values()
+        for table in source.tables.values()
+    }
+    found: dict[str, str] = {}
+    for name in names:
+        fold = name.casefold()
+        if fold in served or fold in tables or _LEFT_ALONE.fullmatch(name):
+            continue
+        if fold in later:
+            found[name] = f"This version does not hydrate {later[fold]}; nothing was written or removed."
+        else:
+            found[name] = (
+                f"The entity {name} is not one of the output tables ({', '.join(OUTPUT_TABLES)}); it was left alone."
+            )
+    return sorted(found.items())
+
+
+# -- columns -------------------------------------------------------------------------------------------
+
+
+def logical_name(prefix: str, attribute: str) -> str:
+    """The Dataverse name of an attribute: prefix and lower-cased name without characters that Dataverse does not allow."""
+    return f"{prefix}_{re.sub('[^a-z0-9_]', '', attribute.lower())}"
+
+
+def table_name(prefix: str, table: str) -> str:
+    """The logical name of an output table."""
+    return f"{prefix}_{table.lower()}"
+
+
+def key_name(prefix: str, table: str) -> str:
+    """The primary key column of an output table."""
+    return f"{table_name(prefix, table)}id"
+
+
+def profile_columns(customer: Entity, hydration: Hydration) -> tuple[Column, ...]:
+    """The columns of CustomerProfile, by their Dataverse name. Raises ConfigurationError for names that clash.
+
+    Raises CorruptSnapshotError where the entity has no CustomerId.
+    """
+    options, prefix = hydration.options(CUSTOMER_PROFILE), hydration.publisher_prefix
+    if CUSTOMER_ID not in {attribute.name for attribute in customer.attributes}:
+        raise CorruptSnapshotError(
+            f"The entity {customer.name} has no attribute {CUSTOMER_ID}: its rows cannot be told apart."
+        )
+    include = None if options.include is None else {name.casefold() for name in options.include}
+    exclude = {name.casefold() for name in options.exclude}
+    columns = [
+        _column(prefix, attribute.name, OF_DATA_TYPE.get(attribute.data_type, Kind.TEXT))
+        for attribute in customer.attributes
+        if attribute.name == CUSTOMER_ID
+        or (attribute.name.casefold() not in exclude and (include is None or attribute.name.casefold() in include))
+    ]
+    _refuse_clashes(columns, prefix)
+    return tuple(sorted(columns, key=lambda column: column.logical_name))
+
+
+def _column(prefix: str, attribute: str, kind: Kind) -> Column:
+    if attribute == CUSTOMER_ID:
+        return Column(logical_name(prefix, attribute), attribute, Kind.TEXT, _ID_LENGTH)
+    length = MEMO_LENGTH if kind is Kind.MEMO else Column.max_length
+    return Column(logical_name(prefix, attribute), attribute, kind, length)
+
+
+def _refuse_clashes(columns: Sequence[Column], prefix: str) -> None:
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        by_name[column.logical_name].append(column.source)
+    own_key = key_name(prefix, CUSTOMER_PROFILE)
+    faults = [
+        f"The attributes {', '.join(sorted(names))} of the profile would all become the column {name}: "
+        f"exclude all but one of them in hydration.toml ([tables.{CUSTOMER_PROFILE}] exclude)."
+        for name, names in by_name.items()
+        if len(names) > 1
+    ] + [
+        f"The attribute {names[0]} of the profile would become the column {name}, which "
+        + ("is the table's own key" if name == own_key else "has no name")
+        + f": exclude it in hydration.toml ([tables.{CUSTOMER_PROFILE}] exclude)."
+        for name, names in by_name.items()
+        if name in {own_key, f"{prefix}_"}
+    ]
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def alternate_key_columns(hydration: Hydration) -> tuple[Column, ...]:
+    """The columns of AlternateKey, by their Dataverse name."""
+    kinds = {"KeyRing": (Kind.MEMO, MEMO_LENGTH), "CustomerId": (Kind.TEXT, _ID_LENGTH)}
+    names = ("AlternateValue", "CustomerId", "DataSourceName", "EntityName", "Identifier", "KeyRing")
+    return tuple(
+        Column(logical_name(hydration.publisher_prefix, name), name, *kinds.get(name, (Kind.TEXT, Column.max_length)))
+        for name in names
+    )

@@ -1,0 +1,121 @@
+"""How the profile's key columns, named {DataSource}_{Table}_{PrimaryKeyColumn}, are cut into their three parts.
+
+Every part may hold underscores itself. hydration.toml decides first, then the names of the lake's other entities
+(`Deduplication_<DataSource>_<Table>`, `<DataSource>_<Table>`); what still has several readings is ambiguous. A column
+that neither knows is taken as a key only when it has exactly three parts and the last one names an id: an ordinary
+attribute such as Address_Home_City must not become a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.settings import DataSource
+
+DEDUPLICATION = "deduplication_"
+_NAMES_AN_ID = re.compile(r"(id|key|code|number|no|nr|guid|uuid)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a key column's name."""
+
+    data_source: str
+    table: str
+    primary_key: str
+
+    def __str__(self) -> str:
+        return f"table {self.table} of data source {self.data_source} with key {self.primary_key}"
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """An attribute of the profile that holds the keys of one source table."""
+
+    attribute: str
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Ambiguous:
+    """An attribute that can be read in several ways."""
+
+    attribute: str
+    readings: tuple[Reading, ...]
+
+    @property
+    def detail(self) -> str:
+        """What a person can do about it."""
+        first = self.readings[0]
+        return (
+            f"The profile's column {self.attribute} can be read as {'; or as '.join(map(str, self.readings))}. "
+            f"Name the right one in hydration.toml: [data_sources.{first.data_source}.tables.{first.table}]. "
+            "Until then nothing is derived from this column, and no alternate key or link is removed."
+        )
+
+
+def cut(
+    attributes: Iterable[str], data_sources: Mapping[str, DataSource], entities: Iterable[str]
+) -> tuple[tuple[KeyColumn, ...], tuple[Ambiguous, ...]]:
+    """The key columns among the attributes, and those that cannot be told. Pure."""
+    known = {_source_table(entity) for entity in entities}
+    found: list[KeyColumn] = []
+    unclear: list[Ambiguous] = []
+    for attribute in attributes:
+        readings = _readings(attribute, data_sources, known)
+        if len(readings) == 1:
+            found.append(KeyColumn(attribute, readings[0]))
+        elif readings:
+            unclear.append(Ambiguous(attribute, tuple(readings)))
+    return tuple(found), tuple(unclear)
+
+
+def _source_table(entity: str) -> str:
+    return entity.casefold().removeprefix(DEDUPLICATION)
+
+
+def _readings(attribute: str, data_sources: Mapping[str, DataSource], known: set[str]) -> Sequence[Reading]:
+    possible = list(_cuts(attribute))
+    if not possible:
+        return ()
+    named = [reading for reading in possible if f"{reading.data_source}_{reading.table}".casefold() in known]
+    by_name = {source.name.casefold(): source for source in data_sources.values()}
+    configured = [reading for reading in possible if reading.data_source.casefold() in by_name]
+    exact = [reading for reading in configured if _agrees(reading, by_name[reading.data_source.casefold()])]
+    if exact:
+        return exact
+    open_ones = [reading for reading in configured if not _speaks_of(reading, by_name[reading.data_source.casefold()])]
+    if open_ones:
+        return [reading for reading in open_ones if reading in named] or open_ones
+    if configured:
+        return ()  # the file knows the table, and says that its key is another column
+    if named:
+        return named
+    return possible if len(possible) == 1 and _NAMES_AN_ID.search(possible[0].primary_key) else _unclear(possible)
+
+
+def _unclear(possible: Sequence[Reading]) -> Sequence[Reading]:
+    """Several readings of a name that ends as ids do; any other name is an ordinary attribute."""
+    return possible if len(possible) > 1 and _NAMES_AN_ID.search(possible[-1].primary_key) else ()
+
+
+def _agrees(reading: Reading, source: DataSource) -> bool:
+    table = next((one for one in source.tables.values() if one.name.casefold() == reading.table.casefold()), None)
+    return table is not None and (
+        table.primary_key is None or table.primary_key.casefold() == reading.primary_key.casefold()
+    )
+
+
+def _speaks_of(reading: Reading, source: DataSource) -> bool:
+    return any(one.name.casefold() == reading.table.casefold() for one in source.tables.values())
+
+
+def _cuts(attribute: str) -> Iterator[Reading]:
+    parts = attribute.split("_")
+    for first in range(1, len(parts) - 1):
+        for second in range(first + 1, len(parts)):
+            pieces = ["_".join(parts[:first]), "_".join(parts[first:second]), "_".join(parts[second:])]
+            if all(piece.strip("_") for piece in pieces):
+                yield Reading(*pieces)

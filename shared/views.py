@@ -1,0 +1,79 @@
+"""Runs and tasks as the HTTP API shows them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from shared.errors import ConfigurationError
+from shared.runs.model import GROUP, Mode, Phase, Run, Task, TaskPhase
+from shared.services import Services
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """One run as JSON."""
+    return {
+        "id": run.id,
+        "environment": run.environment,
+        "mode": str(run.mode),
+        "origin": "manual" if run.manual else "automatic",
+        "tables": list(run.tables),
+        "status": str(run.status),
+        "detail": run.detail,
+        "fingerprint": run.fingerprint,
+        "opened": _time(run.opened),
+        "updated": _time(run.updated),
+        "ended": _time(run.ended),
+    }
+
+
+def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
+    """One task as JSON, with how far it is while it is being sent."""
+    view = {
+        "key": task.key,
+        "name": task.name,
+        "group": GROUP,
+        "status": str(task.status),
+        "detail": task.detail,
+        **asdict(task.counts),
+        "chunks": task.chunks,
+        "updated": _time(task.updated),
+    }
+    if run.phase is Phase.SENDING and task.phase is TaskPhase.PLANNED:
+        done = sum(chunk.done for chunk in services.store.chunks(task))
+        view["chunks_done"] = done
+        view["detail"] = f"{task.detail} {done:,} of {task.chunks:,} chunks are done."
+    return view
+
+
+def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
+    """One run with its tasks, the profile first, links last."""
+    tasks = sorted(services.store.tasks(run.id), key=lambda task: (task.kind, not task.is_profile, task.name))
+    return run_view(run) | {"tasks": [task_view(services, run, task) for task in tasks]}
+
+
+def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:
+    """The environment, mode and tables that a rerun asks for. Raises ConfigurationError with every fault."""
+    faults: list[str] = []
+    body = content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        faults.append('The body must be a JSON object such as {"environment": "<id>", "mode": "incremental"}.')
+    environment, mode, tables = body.get("environment"), body.get("mode", "incremental"), body.get("tables", [])
+    if faults == [] and (not isinstance(environment, str) or not environment):
+        faults.append("environment must be the id of a configured environment.")
+    if mode not in list(Mode):
+        faults.append(f"mode must be one of {', '.join(Mode)}.")
+    if not isinstance(tables, list) or not all(isinstance(name, str) and name for name in tables):
+        faults.append("tables must be a list of names of output tables or linked tables.")
+    faults += [f"{name} is not known here: environment, mode and tables are." for name in sorted(set(body) - _KNOWN)]
+    if faults:
+        raise ConfigurationError(faults)
+    return str(environment), Mode(mode), tuple(tables)
+
+
+_KNOWN = {"environment", "mode", "tables"}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")
