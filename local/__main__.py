@@ -19,13 +19,13 @@ from local.up import up
 from shared.errors import HydrationError
 
 LOCAL = Path(__file__).resolve().parent.parent / ".local"
-_NARROW = 120  # where there is no terminal, tables are given this many columns
+_WIDTH = 130  # where there is no terminal, tables are given this many columns
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else _NARROW, soft_wrap=False)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end stops the stack like Ctrl-C does
     try:
         return _dispatch(options, console)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -16,6 +17,7 @@ from rich.text import Text
 
 ENDED = frozenset({"Successful", "Completed with rejects", "Failed", "Skipped", "Canceled"})
 COUNTS = ("created", "changed", "unchanged", "removed", "rejected", "missing", "held", "writes")
+AMISS = ("rejected", "missing", "held")
 _STYLES = {"Successful": "green", "Failed": "bold red", "Completed with rejects": "yellow", "Refreshing": "cyan"}
 
 _POLL_SECONDS = 0.5
@@ -158,19 +160,26 @@ class Progress:
 
 
 def task_table(run: Run) -> Table:
-    """The tasks of a run with their counts; under the title the run's own status."""
-    title = Text(f"Run {run['id']}: {run['status']}")
-    table = Table(title=title, caption=Text(run["detail"]) if run["detail"] else None, title_justify="left")
+    """The tasks of a run with their counts; counts of what went amiss only where something did."""
+    amiss = [count for count in AMISS if any(task[count] for task in run["tasks"])]
+    counts = [count for count in COUNTS if count not in AMISS or count in amiss]
+    title = Text(f"Run {run['id']}: {run['status']}", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Task")
     table.add_column("Status")
-    for count in COUNTS:
-        table.add_column(count.capitalize(), justify="right")
+    for count in counts:
+        table.add_column(count.capitalize(), justify="right", no_wrap=True)
     for task in run["tasks"]:
         status = Text(task["status"], style=_STYLES.get(task["status"], ""))
-        table.add_row(Text(task["name"]), status, *(f"{task[count]:,}" for count in COUNTS))
+        table.add_row(Text(task["name"]), status, *(f"{task[count]:,}" for count in counts))
     return table
 
 
 def details(run: Run) -> list[str]:
-    """What the tasks have to say beside their counts, one line each."""
-    return [f"{task['name']}: {task['detail']}" for task in run["tasks"] if task["detail"]]
+    """Why the run or a task is anything but Successful, one text each."""
+    told = [f"{run['status']}: {run['detail']}"] if run["status"] != "Successful" and not run["tasks"] else []
+    return told + [
+        f"{task['name']}: {task['detail']}"
+        for task in run["tasks"]
+        if task["status"] != "Successful" and task["detail"]
+    ]

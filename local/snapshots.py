@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from local import landing
 from local.inputs import LakeFolder, Rows, UnusableInputError
@@ -47,7 +49,7 @@ def show(run: Run, console: Console) -> None:
     """Print how a run ended: its tasks as a table, then what they have to say."""
     console.print(task_table(run))
     for line in details(run):
-        console.print(f"  {line}", markup=False, highlight=False)
+        console.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
 def seed(stack: Stack, organization: str, files: Iterable[Rows]) -> int:

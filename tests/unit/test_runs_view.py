@@ -116,12 +116,18 @@ def test_prints_a_line_per_change_where_there_is_no_terminal() -> None:
     assert out.getvalue().split("\n") == ["  CustomerProfile: Queued", "  CustomerProfile: Successful", ""]
 
 
-def test_the_table_holds_every_count_and_no_markup_of_the_run() -> None:
+def test_the_table_holds_the_counts_and_no_markup_of_the_run() -> None:
     out = StringIO()
     console = Console(file=out, width=140)
     one = task("CustomerProfile", "Completed with rejects", created=12345, rejected=7)
-    shown = run("1", "Completed with rejects", one | {"detail": "7 rows [red]refused[/red]"})
+    shown = run(
+        "1", "Completed with rejects", one | {"detail": "7 rows [red]refused[/red]"}, task("[b]x", "Successful")
+    )
     console.print(task_table(shown))
-    assert "12,345" in out.getvalue()
-    assert all(count.capitalize() in out.getvalue() for count in COUNTS)
+    assert all(text in out.getvalue() for text in ("12,345", "Writes", "Rejected", "[b]x"))
+    assert "Held" not in out.getvalue()
     assert details(shown) == ["CustomerProfile: 7 rows [red]refused[/red]"]
+
+
+def test_a_run_without_tasks_tells_why() -> None:
+    assert details(run("1", "Failed") | {"detail": "No manifest."}) == ["Failed: No manifest."]
