@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from azure.storage.blob import ContainerClient
+
 from local import azurite, ports
 from local.broker.client import connection_string
 from local.children import ROOT, Child, base_environment
@@ -132,6 +134,14 @@ class Stack:
         for name in azurite.SERVICES:
             self.addresses[name] = f"http://127.0.0.1:{self._ports[name]}/{azurite.ACCOUNT}"
         self.settings = self._settings(identity)
+        self._make_lake()
+
+    def _make_lake(self) -> None:
+        """A customer's lake is there before the app is."""
+        name = self.settings["LAKE_CONTAINER"]
+        with ContainerClient.from_connection_string(self.lake_connection_string, name) as lake:
+            if not lake.exists():
+                lake.create_container()
 
     def _settings(self, identity: str) -> dict[str, str]:
         """The app settings, as for Azure but with local services behind them."""
