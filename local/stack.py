@@ -138,8 +138,8 @@ class Stack:
 
     def _make_lake(self) -> None:
         """A customer's lake is there before the app is."""
-        name = self.settings["LAKE_CONTAINER"]
-        with ContainerClient.from_connection_string(self.lake_connection_string, name) as lake:
+        name, storage = self.settings["LAKE_CONTAINER"], self.lake_connection_string
+        with ContainerClient.from_connection_string(storage, name, use_env_settings=False) as lake:
             if not lake.exists():
                 lake.create_container()
 

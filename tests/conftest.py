@@ -1,0 +1,27 @@
+"""What tests of several kinds share: one local stack for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.children import ROOT, base_environment
+from local.stack import Stack
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_without_proxy() -> Iterator[None]:
+    """The SDKs in the tests themselves must not take a proxy to reach loopback."""
+    with pytest.MonkeyPatch.context() as patch:
+        direct = base_environment()["NO_PROXY"]
+        patch.setenv("NO_PROXY", direct)
+        patch.setenv("no_proxy", direct)
+        yield
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole local stack with the app in it, shared by every test that leaves it usable for the next."""
+    with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml") as running:
+        yield running
