@@ -14,7 +14,7 @@ from datetime import timedelta
 from shared import close, plan, prepare, send, start
 from shared.errors import ConflictError, CorruptSnapshotError, NotFoundError, ThrottledError, TransientError
 from shared.runs import lifecycle
-from shared.runs.messages import ChunkMessage, Step, TableMessage, decode_chunk, decode_table
+from shared.runs.messages import Step, TableMessage, decode_chunk, decode_table
 from shared.runs.model import Kind, Phase, Status, TaskPhase
 from shared.services import Services
 

@@ -82,7 +82,7 @@ def _number_fault(pattern: str, cast: str, low: str, high: str, what: str) -> Ca
     def fault(column: Column) -> str:
         c = sql.name(column.logical_name)
         return (
-            f"CASE WHEN {c} = '' THEN NULL WHEN NOT regexp_full_match({c}, {sql.text(pattern)}) THEN 'this is not {what}' "
+            f"CASE WHEN coalesce({c}, '') = '' THEN NULL WHEN NOT regexp_full_match({c}, {sql.text(pattern)}) THEN 'this is not {what}' "
             f"WHEN TRY_CAST(trim({c}) AS {cast}) IS NULL OR TRY_CAST(trim({c}) AS {cast}) NOT BETWEEN {low} AND {high} "
             f"THEN 'the number is outside of {low} to {high}' END"
         )
@@ -94,7 +94,7 @@ def _decimal_fault(column: Column) -> str:
     c = sql.name(column.logical_name)
     ranged = _number_fault(_NUMBER, "DOUBLE", f"-{NUMBER_LIMIT}", f"{NUMBER_LIMIT}", "a number")(column)
     wide, narrow = f"TRY_CAST(trim({c}) AS DECIMAL(38,24))", f"TRY_CAST(trim({c}) AS DECIMAL(38,10))"
-    fine = rf"{c} = '' OR regexp_full_match({c}, '\s*[+-]?[0-9]*(\.[0-9]{{0,10}}0*)?\s*') OR {wide} = {narrow}"
+    fine = rf"coalesce({c}, '') = '' OR regexp_full_match({c}, '\s*[+-]?[0-9]*(\.[0-9]{{0,10}}0*)?\s*') OR {wide} = {narrow}"
     return f"coalesce({ranged}, CASE WHEN NOT coalesce({fine}, false) THEN 'the number has more than 10 decimals' END)"
 
 
@@ -103,7 +103,7 @@ def _time_fault(pattern: str, cast: str, what: str) -> Callable[[Column], str]:
         c = sql.name(column.logical_name)
         moment = f"TRY_CAST(trim({c}) AS {cast})"
         return (
-            f"CASE WHEN {c} = '' THEN NULL WHEN NOT regexp_full_match({c}, {sql.text(pattern)}) OR {moment} IS NULL "
+            f"CASE WHEN coalesce({c}, '') = '' THEN NULL WHEN NOT regexp_full_match({c}, {sql.text(pattern)}) OR {moment} IS NULL "
             f"THEN 'this is not {what}' WHEN {moment} < {cast} '1753-01-01' THEN 'Dataverse takes no date before 1753' END"
         )
 
