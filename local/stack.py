@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient
 
 from local import azurite, ports
 from local.broker.client import connection_string
-from local.children import ROOT, Child, base_environment
+from local.children import ROOT, STOP_WITHIN, Child, base_environment
 from shared.errors import ConfigurationError, HydrationError
 
 QUEUES = ("hydration-tables", "hydration-upserts", "hydration-backstamps")
@@ -95,6 +95,7 @@ class Stack:
     def start_host(self) -> None:
         """Start the trigger host, on the same port as before."""
         options = ["--app", str(self.app), "--port", str(self._ports["host"]), "--key", self.function_key]
+        options += ["--grace", str(STOP_WITHIN - 5)]
         self._host = self._module("local.host", options, base_environment() | self.settings)
         (self.addresses["host"],) = self._host.wait_for(_READY_HTTP)
 

@@ -225,11 +225,17 @@ def test_a_polite_stop_lets_the_running_call_finish(around: Surroundings) -> Non
 
 
 def test_kill_9_loses_nothing_and_another_host_takes_over(around: Surroundings) -> None:
+    around.container.upload_blob("killed.json", b"slow")
+    with around.host() as web:
+        assert web.post(EVENTS, json=[created("killed.json")]).status_code == 202
     for number in range(4):
         around.send(key=f"killed {number}", seconds=1)
-    until(lambda: around.seen("work begins", key="killed 0"))
-    around.hosts[-1].kill()
+    until(lambda: around.seen("work begins", key="killed 0") and around.seen("landed", name="lake/killed.json"))
+    for host in around.hosts:
+        host.kill()
     with around.host() as one, around.host() as other:
         until(lambda: all(around.seen("work", key=f"killed {number}") for number in range(4)))
         assert one.get("/admin/host/status").status_code == other.get("/admin/host/status").status_code == 200
+        until(lambda: around.seen("landed slowly", name="lake/killed.json"))
     assert [each["delivery"] for each in around.seen("work begins", key="killed 0")] == [1, 2]
+    assert len(around.seen("landed", name="lake/killed.json")) == 2

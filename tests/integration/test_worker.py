@@ -1,13 +1,16 @@
-"""The real Functions worker takes the small app, and calls what the trigger host calls."""
+"""The real Functions worker takes the app, and calls what the trigger host calls."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
-from local.children import base_environment
+from local.children import ROOT, base_environment
+from local.stack import Stack
+from shared.runs.messages import ChunkMessage, Step, TableMessage, encode
 from tests.support import worker
 
 APP = Path(__file__).parent.parent / "support" / "apps" / "small"
@@ -51,3 +54,32 @@ def test_the_worker_says_why_it_refuses_an_app(tmp_path: Path) -> None:
     app += '@app.timer_trigger(arg_name="t", schedule="0 * * * * *")\ndef f(t: func.HttpRequest): pass\n'
     (tmp_path / "function_app.py").write_text(app)
     assert "cannot load the f function" in worker.index_and_call(tmp_path, base_environment()).refused
+
+
+def test_the_worker_indexes_and_calls_every_function_of_the_app(stack: Stack) -> None:
+    environment, url = "3f0c2a9e-77aa-4b52-9d3c-1f8b6f5d2e10", f"{stack.host_url}/api"
+    step = encode(TableMessage(Step.ADVANCE, environment, "no such run"))
+    chunk = encode(ChunkMessage(environment, "no such run", "no such task", "1", 1, 1))
+    calls = [
+        worker.blob("unification_output_landed", f"customerinsights/ci_{environment}/other.txt", b""),
+        worker.queue_message("hydration_tables", step),
+        worker.queue_message("hydration_tables_dead", step),
+        worker.queue_message("hydration_upserts", chunk),
+        worker.queue_message("hydration_upserts_dead", chunk),
+        worker.queue_message("hydration_backstamps", chunk),
+        worker.queue_message("hydration_backstamps_dead", chunk),
+        worker.timer("reconcile_runs"),
+        worker.timer("sweep_snapshots"),
+        worker.http("request_run", "POST", f"{url}/runs", body=b"no JSON"),
+        worker.http("list_runs", "GET", f"{url}/runs"),
+        worker.http("get_run", "GET", f"{url}/runs/none", id="none"),
+        worker.http("show_status", "GET", f"{url}/status"),
+        worker.http("health", "GET", f"{url}/health"),
+    ]
+    indexed = worker.index_and_call(ROOT, base_environment() | stack.settings, calls)
+    assert indexed.refused == ""
+    served = httpx.get(f"{stack.host_url}/admin/host/status", trust_env=False).json()["functions"]
+    assert set(indexed.bindings) == set(served) == {call.function for call in calls}
+    assert {outcome.function: outcome.error for outcome in indexed.outcomes if not outcome.ok} == {}
+    statuses = {outcome.function: outcome.status for outcome in indexed.outcomes if outcome.status}
+    assert statuses == {"request_run": 400, "list_runs": 200, "get_run": 404, "show_status": 200, "health": 200}

@@ -46,6 +46,9 @@ def tick(timer: func.TimerRequest) -> None:
 def landed(blob: func.InputStream) -> None:
     content = blob.read()
     note("landed", name=blob.name, uri=blob.uri, length=blob.length, content=content.decode())
+    if content == b"slow":
+        time.sleep(1)
+        note("landed slowly", name=blob.name)
     if content == b"fails":
         raise RuntimeError("asked to fail")
 
