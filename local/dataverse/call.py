@@ -10,6 +10,7 @@ from local.dataverse.errors import DataverseError
 from local.dataverse.organization import Organization
 from local.dataverse.wire import Response
 
+PREFERENCE = re.compile(r'([\w.-]+)(?:\s*=\s*(?:"([^"]*)"|([^",;\s]*)))?')
 JSON = "application/json; odata.metadata=minimal"
 ODATA: tuple[tuple[str, str], ...] = (("OData-Version", "4.0"), ("Cache-Control", "no-cache"))
 
@@ -39,10 +40,9 @@ class Call:
 
     def preference(self, name: str) -> str | None:
         """Return the value of a preference ("" for one without a value), None when it is not asked for."""
-        for part in re.split(r"[,;]\s*(?![^\"]*\"(?:[^\"]*\"[^\"]*\")*[^\"]*$)", self.headers.get("prefer", "")):
-            key, _, value = part.strip().partition("=")
+        for key, quoted, plain in PREFERENCE.findall(self.headers.get("prefer", "")):
             if key.lower() == name:
-                return value.strip('"')
+                return str(quoted or plain)
         return None
 
     def page_rows(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import uuid
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from local.dataverse.organization import Organization, Organizations
 from local.dataverse.signin import SignIn, User, challenge, openid_configuration
 from local.dataverse.wire import Request, Response
 
+_log = logging.getLogger(__name__)
 API = re.compile(r"/(?:([^/]+)/)?api/data/(v[^/]*)(?:/(.*))?", re.DOTALL)
 TOKEN = re.compile(r"/([^/]+)/oauth2/v2\.0/token")
 CONFIGURATION = re.compile(r"/([^/]+)/v2\.0/\.well-known/openid-configuration")
@@ -39,6 +41,10 @@ class Server:
             return self._beside(request)
         except DataverseError as error:
             return error_response(error)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
+            _log.exception("%s %s failed", request.method, request.path)
+            message = "An unexpected error occurred: this is a fault of the local Dataverse; its log has the details."
+            return error_response(DataverseError(500, "0x80040216", message))
 
     def _beside(self, request: Request) -> Response:
         if request.path == "/msi/token" and request.method == "GET":

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-COUNTED = ("created", "updated", "deleted", "unlinked")
+UNLINKED = "unlinked"
+"""Rows whose lookup was emptied because its target was deleted: nobody asked for that write."""
+COUNTED = ("created", "updated", "deleted", UNLINKED)
 
 
 class Statistics:
@@ -68,7 +70,7 @@ class Statistics:
             by_table.setdefault(table, {})[kind] = count
         return {
             "tables": tables,
-            "writes": sum(self._rows.values()),
+            "writes": sum(count for (_, operation), count in self._rows.items() if operation != UNLINKED),
             "seeded": dict(sorted(self._seeded.items())),
             "requests": dict(sorted(self._requests.items())),
             "requests_by_table": by_table,

@@ -103,18 +103,26 @@ def _check_loops(table: Table, records: list[Record]) -> None:
                 raise DataverseError(400, "0x80040507", reason)
 
 
-def delete(organization: Organization, table: Table, row_ids: set[str]) -> None:
-    """Delete rows that exist, and do to the rows that name them what their relationships say."""
+Doomed = dict[str, set[str]]
+
+
+def delete(organization: Organization, table: Table, row_ids: set[str], doomed: Doomed | None = None) -> None:
+    """Delete rows that exist, and do to the rows that name them what their relationships say.
+
+    `doomed`: the rows by table that are being deleted already, which ends cascades in circles.
+    """
     store = organization.store
+    doomed = {} if doomed is None else doomed
+    doomed.setdefault(table.logical_name, set()).update(row_ids)
     for relationship in organization.catalog.referencing(table.logical_name):
-        _cascade(organization, relationship, row_ids)
+        _cascade(organization, relationship, row_ids, doomed)
     key = quoted(table.primary_id)
     sql = f"DELETE FROM {quoted(table.logical_name)} WHERE {key} IN (SELECT value FROM json_each(?))"
     count = store.connection.execute(sql, (json.dumps(list(row_ids)),)).rowcount
     organization.statistics.rows(table.logical_name, "deleted", count)
 
 
-def _cascade(organization: Organization, relationship: Relationship, row_ids: set[str]) -> None:
+def _cascade(organization: Organization, relationship: Relationship, row_ids: set[str], doomed: Doomed) -> None:
     child = organization.catalog.tables[relationship.referencing]
     column = quoted(relationship.column)
     condition = f"{column} IN (SELECT value FROM json_each(?))"
@@ -124,15 +132,13 @@ def _cascade(organization: Organization, relationship: Relationship, row_ids: se
         arguments.append(relationship.referenced)
     name, connection = quoted(child.logical_name), organization.store.connection
     found = connection.execute(f"SELECT {quoted(child.primary_id)} FROM {name} WHERE {condition}", arguments)
-    children = {row[0] for row in found}
-    if relationship.referencing == relationship.referenced:
-        children -= row_ids
+    children = {row[0] for row in found} - doomed.get(relationship.referencing, set())
     if not children:
         return
     if relationship.on_delete == RESTRICT:
         raise errors.still_referenced()
     if relationship.on_delete == CASCADE:
-        delete(organization, child, children)
+        delete(organization, child, children, doomed)
         return
     _remove_links(organization, child, relationship, children)
 

@@ -248,6 +248,17 @@ def test_a_delete_cascades_to_children(api: Api) -> None:
     assert api.laboratory("statistics")["tables"]["contact"]["deleted"] == 1
 
 
+def test_a_cascade_in_a_circle_ends(api: Api) -> None:
+    first, second = guid(), guid()
+    for key in (first, second):
+        api.expect(204, "PATCH", f"contacts({key})", json={"firstname": "A"})
+    for key, parent in ((first, second), (second, first)):
+        body = {"parentcustomerid_contact@odata.bind": f"contacts({parent})"}
+        api.expect(204, "PATCH", f"contacts({key})", json=body)
+    api.expect(204, "DELETE", f"contacts({first})")
+    assert api.exported("contact") == {}
+
+
 # The laboratory
 
 
