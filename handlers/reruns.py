@@ -18,7 +18,7 @@ blueprint = func.Blueprint()
 @blueprint.function_name("request_run")
 @blueprint.route(route="runs", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 def request_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Ask for a run: {"environment": id, "mode": "incremental" | "full", "tables": [names]}. Answers 202 with the run."""
+    """Ask for a run: {"environment": id, "mode": "incremental" | "full", "tables": [names]}. Answers 202."""
 
     def work() -> func.HttpResponse:
         try:

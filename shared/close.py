@@ -1,4 +1,4 @@
-"""The end of a task: what every row came to becomes the applied state, committed once, and the counts that people see."""
+"""The end of a task: what every row came to becomes the applied state, committed once, and counts for people."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> No
 def _exceptions(services: Services, folder: str, chunks: list[Chunk]) -> Iterator[tuple[str, str, bool, str, str]]:
     for chunk in chunks:
         content = services.blobs.read_if_there(paths.exceptions(folder, chunk.number))
-        for row_id, kind, uncertain, code, text in json.loads(content).values() if content else ():
-            yield row_id, kind, uncertain, code, text
+        if content:
+            yield from map(tuple, json.loads(content).values())
 
 
 def _commit(services: Services, run: Run, task: Task, file: Path) -> None:
@@ -143,7 +143,7 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
     if counts.missing:
         yield f"{counts.missing:,} source rows do not exist in Dataverse; the next run tries them again."
     if sent.held:
-        yield f"{sent.held:,} {rows} could not be removed, because something still refers to them; the next run tries again."
+        yield f"{sent.held:,} {rows} were kept, because something still refers to them; the next run tries again."
     yield from task.notes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.delta import engine, source
@@ -34,11 +35,12 @@ def define_alternate_keys(
         names = {attribute.name for attribute in found.alternate_key.entity.attributes}
         if lacking := [name for name in KEY_COLUMNS if name not in names]:
             raise CorruptSnapshotError(f"The lake's AlternateKey table lacks {', '.join(lacking)}.")
-        view(connection, services, snapshot, found.alternate_key.entity, "alternate_key_table", KEY_COLUMNS)
+        entity = found.alternate_key.entity
+        view(connection, services, snapshot, "alternate_key_table", entity=entity, attributes=KEY_COLUMNS)
         select = rows.keys_of_table()
     elif found.customer.entity is not None and found.key_columns:
         attributes = [CUSTOMER_ID, *(column.attribute for column in found.key_columns)]
-        view(connection, services, snapshot, found.customer.entity, "customer", attributes)
+        view(connection, services, snapshot, "customer", entity=found.customer.entity, attributes=attributes)
         connection.execute("CREATE TABLE key_column (column_name VARCHAR, data_source VARCHAR, entity VARCHAR)")
         connection.executemany(
             "INSERT INTO key_column VALUES (?, ?, ?)",
@@ -60,14 +62,15 @@ def view(
     connection: duckdb.DuckDBPyConnection,
     services: Services,
     snapshot: Snapshot,
-    entity: Entity,
     name: str,
-    attributes: tuple[str, ...] | list[str],
+    *,
+    entity: Entity,
+    attributes: Sequence[str],
 ) -> None:
     """A view of an entity's files in the lake."""
     if not connection.execute("SELECT 1 FROM duckdb_secrets() WHERE name = 'lake'").fetchone():
         engine.reach_lake(connection, services.settings)
+    container = services.settings.lake_container
     source.define_view(
-        connection, name, entity, snapshot=snapshot, lake=services.lake,
-        container=services.settings.lake_container, attributes=attributes,
-    )  # fmt: skip
+        connection, name, entity, snapshot=snapshot, lake=services.lake, container=container, attributes=attributes
+    )

@@ -1,4 +1,4 @@
-"""Between planning and sending: is the lake still what was planned from, and is Dataverse ready to take it?"""
+"""Between planning and sending: the lake must still be what was planned from, and Dataverse ready to take it."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class _Sending:
         return self._services.store.save_chunk(held)
 
     def _before(self) -> None:
-        """Right before every request: is the run still on, is the claim still ours, and does it outlast the request?"""
+        """Right before every request: the run is still on, the claim is still ours, and it outlasts the request."""
         run = self._services.store.run(self._run.environment, self._run.id)
         if run.phase is not Phase.SENDING:
             raise ClaimLostError("The run is over.")
@@ -171,7 +171,7 @@ class _Sending:
         """Write what became of the rows of a call before the chunk's row says that they have an outcome."""
         for fault in faults:
             place = start + fault.index
-            uncertain = place < self._interrupted
+            uncertain = fault.uncertain or place < self._interrupted
             row_id = _row_id(records[place], self._task.primary_id)
             self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, fault.message]
         if faults:

@@ -1,4 +1,4 @@
-"""The composition root: every part that talks to the outside, made once from the settings and shared by all handlers."""
+"""The composition root: every part that talks to the outside, made once and shared by all handlers."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from shared.delta import engine
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
-from shared.linking.sources import linked_tables
+from shared.linking.sources import LinkedTable, linked_tables
 from shared.runs import lifecycle, paths
 from shared.runs.messages import Step, TableMessage
 from shared.runs.model import LINKING, Kind, Phase, Run, Status, Task, TaskPhase
@@ -32,12 +32,13 @@ def start(services: Services, message: TableMessage) -> None:
     if snapshot.fingerprint != run.fingerprint:
         lifecycle.requeue(services, run, "The lake changed before the run began; it waits until the lake has settled.")
         return
+    if not snapshot.manifests:
+        lifecycle.end_run(services, run, Status.FAILED, f"No manifest can be read. {_unreadable(snapshot)}")
+        return
     try:
         client = services.dataverse.client(services.environment(run.environment).dataverse_url)
         organization = bind(services, run.environment, client)
-        if not snapshot.manifests:
-            raise CorruptSnapshotError("No manifest can be read. " + _unreadable(snapshot))
-    except (ConfigurationError, CorruptSnapshotError) as fault:
+    except ConfigurationError as fault:
         lifecycle.end_run(services, run, Status.FAILED, str(fault))
         return
     services.blobs.write(paths.snapshot(run), snapshot.to_json())
@@ -61,16 +62,16 @@ def bind(services: Services, environment: str, client: Client) -> str:
     organization = client.who_am_i().organization_id
     known = services.store.environment(environment)
     moved = configured.organization_id is not None and configured.organization_id.lower() == organization
+    if_meant = f'If that is meant, set organization_id = "{organization}" for the environment in hydration.toml'
     if known.organization_id and known.organization_id != organization and not moved:
         raise ConfigurationError(
             f"Behind {client.url} is another organization ({organization}) than the one that this environment was "
-            f'hydrated to ({known.organization_id}). If that is meant, set organization_id = "{organization}" for the '
-            "environment in hydration.toml: everything is then written anew."
+            f"hydrated to ({known.organization_id}). {if_meant}: everything is then written anew."
         )
     if known.dataverse_url and known.dataverse_url != client.url and not moved:
         raise ConfigurationError(
-            f"The environment was hydrated to {known.dataverse_url} and is now configured with {client.url}. If that is "
-            f'meant, set organization_id = "{organization}" for the environment in hydration.toml.'
+            f"The environment was hydrated to {known.dataverse_url} and is now configured with {client.url}. "
+            f"{if_meant}."
         )
     owner = services.store.claim_organization(organization, environment)
     if owner != environment:
@@ -148,20 +149,18 @@ def _link_tasks(services: Services, run: Run, snapshot: Snapshot, found: catalog
     known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
     url = services.environment(run.environment).dataverse_url
     tables = linked_tables(pairs, hydration.data_sources, url, known)
-    return [_link_task(run, table.logical_name, table.sources, table.primary_key, table.skipped) for table in tables]
+    return [_link_task(run, table) for table in tables]
 
 
-def _link_task(
-    run: Run, logical_name: str, sources: tuple[tuple[str, str], ...], primary_key: str | None, skipped: str
-) -> Task:
-    key, name = f"link.{logical_name}", f"{LINKING}: {logical_name}"
-    if skipped:
-        return _ended(run, key, name, Kind.LINK, Status.SKIPPED, skipped)
-    pairs = tuple(json.dumps(pair) for pair in sources)
-    return Task(run.id, key, name, Kind.LINK, logical_name, sources=pairs, primary_id=primary_key or "")
+def _link_task(run: Run, table: LinkedTable) -> Task:
+    key, name = f"link.{table.logical_name}", f"{LINKING}: {table.logical_name}"
+    if table.skipped:
+        return _ended(run, key, name, Kind.LINK, Status.SKIPPED, table.skipped)
+    pairs = tuple(json.dumps(pair) for pair in table.sources)
+    return Task(run.id, key, name, Kind.LINK, table.logical_name, sources=pairs, primary_id=table.primary_key or "")
 
 
-def _ended(run: Run, key: str, name: str, kind: Kind, status: Status, detail: str) -> Task:
+def _ended(run: Run, key: str, name: str, kind: Kind, status: Status, detail: str) -> Task:  # noqa: PLR0917
     return Task(run.id, key, name, kind, name, status=status, detail=detail, phase=TaskPhase.ENDED)
 
 

@@ -25,11 +25,12 @@ class _ShowFields(logging.Filter):
     """Appends a record's structured fields to its text, so that every log sink shows them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith(("shared", "handlers")) and not getattr(record, "fields_shown", False):
+        if record.name.startswith(("shared", "handlers")):
             fields = {name: value for name, value in vars(record).items() if name not in _PLAIN}
             record.msg = " ".join([record.getMessage(), *(f"{name}={value!r}" for name, value in fields.items())])
             record.args = None
-            record.fields_shown = True
+            for name in fields:
+                delattr(record, name)  # shown once, however many sinks there are
         return True
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, replace, replace
 from typing import Literal
 
 from shared.dataverse import batch, suspects
@@ -37,12 +37,16 @@ class TableName:
 
 @dataclass(frozen=True)
 class RowFault:
-    """A row that was refused. `index` is its place in what was sent; `message` is the service's: for rejects only."""
+    """A row that was refused. `index` is its place in what was sent; `message` is the service's: for rejects only.
+
+    `uncertain`: an earlier attempt of the same call got no answer, so the row may have been written before.
+    """
 
     index: int
     kind: Literal["rejected", "missing", "referenced"]
     code: str
     message: str
+    uncertain: bool = False
 
 
 def upsert(
@@ -85,6 +89,7 @@ class _Write:
     before: Before
     bypass: bool
     ids: list[str] = field(init=False)
+    doubtful: bool = field(default=False, init=False)  # some request of this call got no answer
 
     def __post_init__(self) -> None:
         self.ids = [suspects.row_id(record, self.key) for record in self.records]
@@ -93,7 +98,7 @@ class _Write:
 
     def all(self) -> list[RowFault]:
         faults = self._bulk(list(range(len(self.records)))) if self.records else []
-        return sorted(faults, key=lambda fault: fault.index)
+        return sorted((replace(fault, uncertain=self.doubtful) for fault in faults), key=lambda fault: fault.index)
 
     def _bulk(self, rows: list[int], *, halvings: int = 0) -> list[RowFault]:
         """Send rows in bulk, and in ever smaller parts while they are too many at once."""
@@ -116,6 +121,7 @@ class _Write:
                     "POST", path, content=body, headers=NO_FLOWS, before=self.before, bypass=self.bypass
                 )
             except AmbiguousError as error:
+                self.doubtful = True
                 if error.timed_out and may_halve:
                     return Fault(Kind.TIMEOUT, 0, "", str(error), "")
                 raise

@@ -22,15 +22,17 @@ def connect(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Pat
     """A connection and a folder for its files, both gone afterwards."""
     import duckdb  # noqa: PLC0415  a quarter second of cold start
 
-    with tempfile.TemporaryDirectory(prefix="plan-") as folder:
-        with duckdb.connect(str(Path(folder) / "plan.duckdb")) as connection:
-            connection.execute(f"SET memory_limit = {sql.text(settings.plan_memory_limit)}")
-            connection.execute(f"SET threads = {settings.plan_threads}")
-            connection.execute(f"SET temp_directory = {sql.text(folder)}")
-            connection.execute("SET preserve_insertion_order = false")
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute(MACROS)
-            yield connection, Path(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix="plan-") as folder,
+        duckdb.connect(str(Path(folder) / "plan.duckdb")) as connection,
+    ):
+        connection.execute(f"SET memory_limit = {sql.text(settings.plan_memory_limit)}")
+        connection.execute(f"SET threads = {settings.plan_threads}")
+        connection.execute(f"SET temp_directory = {sql.text(folder)}")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(MACROS)
+        yield connection, Path(folder)
 
 
 def reach_lake(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:

@@ -22,8 +22,9 @@ def _run(run: dict[str, Any]) -> str:
     rows = "\n".join(map(_task, run["tasks"]))
     heads = "".join(f"<th scope='col'>{name.capitalize()}</th>" for name in ("name", "status", *_COUNTS, "detail"))
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
+    status = f"<span class='{_class(run['status'])}'>{escape(run['status'])}</span>"
     return (
-        f"<section><h2>{escape(run['environment'])} <span class='{_class(run['status'])}'>{escape(run['status'])}</span></h2>"
+        f"<section><h2>{escape(run['environment'])} {status}</h2>"
         f"<p>Run {escape(run['id'])}, {escape(run['origin'])}, {escape(run['mode'])}; "
         f"opened {escape(run['opened'] or '-')}, ended {escape(run['ended'] or '-')}.</p>"
         f"<p>{_text(run['detail'])}</p>{table}</section>"
@@ -33,7 +34,8 @@ def _run(run: dict[str, Any]) -> str:
 def _task(task: dict[str, Any]) -> str:
     counts = "".join(f"<td class='number'>{task[name]:,}</td>" for name in _COUNTS)
     return (
-        f"<tr><th scope='row'>{escape(task['name'])}</th><td class='{_class(task['status'])}'>{escape(task['status'])}</td>"
+        f"<tr><th scope='row'>{escape(task['name'])}</th>"
+        f"<td class='{_class(task['status'])}'>{escape(task['status'])}</td>"
         f"{counts}<td>{_text(task['detail'])}</td></tr>"
     )
 

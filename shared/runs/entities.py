@@ -21,7 +21,7 @@ _NEWEST_FIRST = str.maketrans("0123456789", "9876543210")
 
 
 def key(text: str) -> str:
-    """The text in characters that a partition or row key takes (not / \\ # ? % or control characters). Injective."""
+    """The text in characters that a partition or row key takes: no slashes, signs or controls. Injective."""
     return _UNSAFE.sub(lambda m: "".join(f"={byte:02x}" for byte in m[0].encode()), text)
 
 
@@ -55,7 +55,7 @@ def to_entity(value: Any, partition: str, row: str) -> dict[str, Any]:
 
 
 def from_entity(cls: type[T], entity: Mapping[str, Any], etag: str | None) -> T:
-    """The frozen dataclass that `to_entity` wrote. Unknown properties are left alone, missing ones take their default."""
+    """The frozen dataclass that `to_entity` wrote. Unknown properties are ignored, missing ones have their default."""
     found: dict[str, Any] = {}
     for name, hint in _hints(cast("Hashable", cls)).items():
         if name in entity:

@@ -92,12 +92,13 @@ def _superseded(runs: Iterable[Run]) -> list[Run]:
 
 def _not_configured(services: Services, environment: str) -> str:
     """One Skipped run tells of a folder that nobody configured."""
+    wanted = f'[environments."{environment}"]'
     run = Run(
         "00000000T000000000000-folder",
         environment,
         status=Status.SKIPPED,
         phase=Phase.ENDED,
-        detail=f'Not configured: the lake has a folder ci_{environment}, hydration.toml has no [environments."{environment}"].',
+        detail=f"Not configured: the lake has a folder ci_{environment}, hydration.toml has no {wanted}.",
         opened=services.clock.now(),
         ended=services.clock.now(),
     )

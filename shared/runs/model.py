@@ -155,7 +155,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A numbered part of a task's plan. Rows before `sent` have a stated outcome; those up to `begun` may have been sent."""
+    """A numbered part of a plan. Rows before `sent` have a stated outcome; those up to `begun` may have been sent."""
 
     run: str
     task: str
