@@ -69,8 +69,12 @@ class Runs:
         return body
 
     def known(self, environments: Iterable[str]) -> frozenset[str]:
-        """The ids of all runs so far; what `follow` must not mistake for an answer to a landing."""
-        return frozenset(run["id"] for each in environments for run in self.of(each))
+        """The ids of all runs so far; what `follow` must not mistake for an answer to a landing.
+
+        A Skipped run without a snapshot answers every landing of a folder that is not configured.
+        """
+        runs = [run for each in environments for run in self.of(each)]
+        return frozenset(run["id"] for run in runs if run["fingerprint"] or run["status"] != "Skipped")
 
     def follow(
         self,
@@ -96,7 +100,9 @@ class Runs:
                 if (mark := repr(run)) != last:
                     moved, last = now, mark
                 answers_all = (
-                    datetime.fromisoformat(run["opened"]) >= since - _CLOCK_STEP or now - moved > _LATER_RUN_SECONDS
+                    not run["fingerprint"]
+                    or datetime.fromisoformat(run["opened"]) >= since - _CLOCK_STEP
+                    or now - moved > _LATER_RUN_SECONDS
                 )
                 if answers_all and all(each["status"] in ENDED for each in (*fresh, run)):
                     return run

@@ -47,7 +47,8 @@ def hydrate(stack: Stack, folder: LakeFolder, console: Console) -> dict[str, Run
 
 def show(run: Run, console: Console) -> None:
     """Print how a run ended: its tasks as a table, then what they have to say."""
-    console.print(task_table(run))
+    if run["tasks"]:
+        console.print(task_table(run))
     for line in details(run):
         console.print(Padding(Text(line), (0, 0, 0, 2)))
 

@@ -23,7 +23,8 @@ def task(name: str, status: str, **counts: Any) -> Run:
 
 
 def run(identity: str, status: str, *tasks: Run, opened: str = "2026-11-01T03:00:05Z") -> Run:
-    return {"id": identity, "environment": "E", "status": status, "detail": "", "opened": opened, "tasks": list(tasks)}
+    named = {"id": identity, "environment": "E", "fingerprint": "f", "opened": opened}
+    return named | {"status": status, "detail": "", "tasks": list(tasks)}
 
 
 class Api(ThreadingHTTPServer):
@@ -93,6 +94,13 @@ def test_waits_for_the_end_of_the_newest_run_that_is_new(api: Api) -> None:
     assert len(api.states) == 1
     assert seen[0] == "Queued"
     assert api.keys == {"key"}
+
+
+def test_a_folder_that_is_not_configured_has_one_answer_for_every_landing(api: Api) -> None:
+    api.states = [[run("0", "Skipped", opened="2026-01-01T00:00:00Z") | {"fingerprint": ""}]]
+    with runs_of(api) as runs:
+        ended = runs.follow("E", runs.known(["E"]), LANDED, lambda _: None, lambda: None)
+    assert (ended["id"], ended["status"]) == ("0", "Skipped")
 
 
 def test_outlives_a_restart_of_the_host(api: Api) -> None:
