@@ -49,7 +49,7 @@ class Stack:
         self.root, self.config, self.app = root.resolve(), config.resolve(), app.resolve()
         self.settings: dict[str, str] = {}
         self.addresses: dict[str, str] = {}
-        self.function_key = secrets.token_urlsafe(18)
+        self.function_key = secrets.token_hex(16)  # hexadecimal: never taken for an option
         self._given, self._with_host = dict(settings or {}), host
         self._children: list[Child] = []
         self._host: Child | None = None
@@ -124,8 +124,8 @@ class Stack:
         self._ports = ports.reserve(self.root / "ports.json", (*azurite.SERVICES, "broker", "dataverse", "host"))
         self._children.append(azurite.start(self.root / "azurite", self._log("azurite"), self._ports))
         broker = ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS, "--queue", *QUEUES]
-        identity = secrets.token_urlsafe(18)
-        dataverse = ["--db", str(self.root / "dataverse.db"), "--identity-header", identity]
+        identity = secrets.token_hex(16)
+        dataverse = ["--db", str(self.root / "dataverse"), "--identity-header", identity]
         for name, options in (("broker", broker), ("dataverse", dataverse)):
             child = self._module(f"local.{name}", ["--port", str(self._ports[name]), *options], base_environment())
             self._children.append(child)
