@@ -87,7 +87,11 @@ def _tls(files: list[Path] | None) -> ssl.SSLContext | None:
 
 def main() -> None:
     """Run the command line."""
-    asyncio.run(serve(parser().parse_args()))
+    options = parser().parse_args()
+    try:
+        asyncio.run(serve(options))
+    except OSError as error:
+        raise SystemExit(f"local.dataverse: {error}") from None
 
 
 if __name__ == "__main__":
