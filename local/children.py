@@ -71,11 +71,16 @@ class Child:
             if found:
                 return found.groups()
             if ended:
-                raise HydrationError(f"{self.name} ended with exit code {self.exit_code}{self._tail()}")
+                self.check()
             if time.monotonic() > deadline:
                 self.kill()
                 raise HydrationError(f"{self.name} was not ready after {within:.0f} seconds{self._tail()}")
             time.sleep(_POLL)
+
+    def check(self) -> None:
+        """HydrationError: it has ended, and what it said last."""
+        if self.exit_code is not None:
+            raise HydrationError(f"{self.name} ended with exit code {self.exit_code}{self._tail()}")
 
     def printed(self) -> str:
         """Everything that it printed so far."""

@@ -99,6 +99,20 @@ class Stack:
         self._host = self._module("local.host", options, base_environment() | self.settings)
         (self.addresses["host"],) = self._host.wait_for(_READY_HTTP)
 
+    def another_host(self) -> Child:
+        """One more trigger host beside the first, on a free port, as scale-out gives; it is stopped with the stack."""
+        options = ["--app", str(self.app), "--port", "0", "--key", self.function_key]
+        log = self._log(f"host{len(self._children)}")
+        child = Child.of_module("local.host", options, log, base_environment() | self.settings)
+        self._children.append(child)
+        child.wait_for(_READY_HTTP)
+        return child
+
+    def check(self) -> None:
+        """Raise HydrationError where a child has ended by itself, with the end of its log."""
+        for child in [*self._children, *([self._host] if self._host else [])]:
+            child.check()
+
     def stop_host(self) -> None:
         """End the trigger host politely: running calls finish."""
         if self._host:

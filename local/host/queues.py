@@ -71,8 +71,8 @@ class QueueListener:
                 ):
                     self._receive(receiver)
                     break
-            except (ServiceBusError, OSError, ValueError) as error:
-                log.warning("queue %s: %s; connecting again", self._queue, error)
+            except Exception as error:  # noqa: BLE001 - a broken connection shows itself in many ways
+                log.warning("queue %s: %s: %s; connecting again", self._queue, type(error).__name__, error)
                 self._stopping.wait(RECONNECT_SECONDS)
         with self._lock:
             self._receivers.discard(threading.current_thread())

@@ -52,6 +52,11 @@ def test_a_stack_starts_stops_and_starts_again_on_what_it_stored(tmp_path: Path)
         assert httpx.get(f"{first.host_url}/api/health", trust_env=False).is_success
         with pytest.raises(ConfigurationError, match="is running"):
             stack(tmp_path).start()
+        other = first.another_host()
+        first.check()
+        other.kill()
+        with pytest.raises(HydrationError, match="host ended with exit code -9"):
+            first.check()
     assert not any(is_running(pid) for pid in started)
     with stack(tmp_path, host=False) as second:
         assert second.addresses == {name: found for name, found in addresses.items() if name != "host"}
