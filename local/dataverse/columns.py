@@ -146,6 +146,6 @@ def _options(column: Column, body: dict[str, Any]) -> tuple[tuple[int, str], ...
     if not isinstance(options, list) or not all(isinstance(option, dict) for option in options):
         raise invalid_argument(f"'{column.schema_name}' needs an OptionSet with Options.")
     values = [option.get("Value") for option in options]
-    if len(set(values)) != len(values) or not all(type(value) is int for value in values):
+    if not all(type(value) is int for value in values) or len(set(values)) != len(values):
         raise invalid_argument(f"The options of '{column.schema_name}' need a whole number of their own each.")
     return tuple((int(option["Value"]), text_of(option.get("Label"))) for option in options)

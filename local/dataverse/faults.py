@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from local.dataverse.errors import DataverseError, invalid_argument
@@ -44,6 +44,12 @@ class Fault:
         return DataverseError(self.status, self.code, message, headers)
 
 
+KINDS: dict[str, tuple[type, ...]] = {
+    "match": (str,), "times": (int,), "skip": (int,), "status": (int,), "retry_after": (int, float, type(None)),
+    "code": (str,), "message": (str,), "after_commit": (bool,), "reset": (bool,),
+}  # fmt: skip
+
+
 class Faults:
     """The faults that are waiting; of several that match, the first one asked for hits."""
 
@@ -52,13 +58,15 @@ class Faults:
 
     def replace(self, wanted: list[dict[str, Any]]) -> None:
         """Replace what is waiting. Raises DataverseError for a key that no fault has."""
-        known = {field.name for field in fields(Fault)}
         if not isinstance(wanted, list) or not all(isinstance(fault, dict) for fault in wanted):
             reason = "A list of faults is expected."
             raise invalid_argument(reason)
         for fault in wanted:
-            if unknown := set(fault) - known:
-                reason = f"A fault has no {sorted(unknown)}; known: {sorted(known)}."
+            if unknown := set(fault) - set(KINDS):
+                reason = f"A fault has no {sorted(unknown)}; known: {sorted(KINDS)}."
+                raise invalid_argument(reason)
+            if wrong := [name for name, value in fault.items() if not isinstance(value, KINDS[name])]:
+                reason = f"A fault's {wrong} has the wrong type."
                 raise invalid_argument(reason)
         self.waiting = [Fault(**fault) for fault in wanted]
 

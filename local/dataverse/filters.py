@@ -67,7 +67,10 @@ Node = Compare | Among | Logic
 def parse(text: str) -> Node:
     """Return the tree of a filter. Raises DataverseError."""
     parser = _Parser(text)
-    tree = parser.either()
+    try:
+        tree = parser.either()
+    except RecursionError:
+        raise parser.error() from None
     if parser.tokens:
         raise parser.error()
     return tree

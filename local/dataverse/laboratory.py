@@ -25,6 +25,8 @@ from local.dataverse.storage import quoted
 from local.dataverse.wire import Request, Response
 
 EXPORT_ROWS = 500
+LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+"""JSON leaves these as they are, but much software takes them for the end of a line."""
 
 
 def answer(organizations: Organizations, sign_in: SignIn, request: Request) -> Response:
@@ -89,7 +91,7 @@ def _lines(organization: Organization, name: str) -> Iterator[bytes]:
     with organization.store.snapshot() as connection:
         found = connection.execute(sql)
         while rows := found.fetchmany(EXPORT_ROWS):
-            yield "".join(shown.row(row) + "\n" for row in rows).encode()
+            yield "".join(shown.row(row).translate(LINE_ENDS) + "\n" for row in rows).encode()
 
 
 def _only(request: Request, method: str) -> None:

@@ -111,7 +111,7 @@ def create_key(organization: Organization, table: Table, body: dict[str, Any], d
         raise invalid_argument(f"A key has 1 to {limits.MAX_KEY_COLUMNS} KeyAttributes.")
     if len(table.keys) >= limits.MAX_KEYS:
         raise invalid_argument(f"A table has at most {limits.MAX_KEYS} keys.")
-    if unknown := [column for column in columns if column not in table.columns]:
+    if unknown := [column for column in columns if str(column) not in table.columns]:
         raise invalid_argument(f"'{table.logical_name}' has no attribute '{unknown[0]}'.")
     if name.lower() in table.keys:
         raise already_there("EntityKey", name)

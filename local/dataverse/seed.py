@@ -60,7 +60,11 @@ def _read_csv(body: bytes) -> tuple[list[str], Rows]:
 
 def _read_lines(body: bytes) -> tuple[list[str], Rows]:
     found: list[dict[str, Any]] = []
-    for number, line in enumerate(body.decode("utf-8-sig").splitlines(), 1):
+    try:
+        lines = body.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise invalid_argument(f"The rows are not UTF-8: {error}") from None
+    for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 row = json.loads(line, parse_float=Decimal)

@@ -120,17 +120,12 @@ def _decimal(table: Table, column: Column) -> Reader:
         if not least <= number <= most:
             raise out_of_range(DECIMAL_RANGE, table.logical_name, column.logical_name, value, accepted)
         # Not documented whether more places are rounded away or refused. Refused: rounding would hide a lost digit.
-        if -_exponent(number.normalize()) > places:
+        if round(number, places) != number:
             accepted += f" with at most {places} decimal places"
             raise out_of_range(DECIMAL_RANGE, table.logical_name, column.logical_name, value, accepted)
         return format(number, "f")
 
     return read
-
-
-def _exponent(number: Decimal) -> int:
-    exponent = number.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
 
 
 def _double(table: Table, column: Column) -> Reader:

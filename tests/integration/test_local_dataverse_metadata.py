@@ -148,6 +148,8 @@ def test_values_of_every_type_are_checked_and_kept(api: Api) -> None:
     ):
         assert api.refused(400, code, "POST", "new_profiles", json={name: value})
     assert api.request("POST", "new_profiles", content=b'{"new_decimal": 0.12345678901}').status_code == 400
+    assert api.request("POST", "new_profiles", content=b'{"new_decimal": 1.%b1}' % (b"0" * 40)).status_code == 400
+    assert api.request("POST", "new_profiles", content=b'{"new_decimal": 1.%b}' % (b"0" * 40)).status_code == 204
 
 
 def test_a_lookup_is_created_with_its_relationship(api: Api) -> None:

@@ -113,6 +113,13 @@ def test_seeded_rows_are_there_beforehand_and_are_no_writes(api: Api) -> None:
     assert "member" in api.laboratory("export")["tables"]
 
 
+def test_exported_rows_are_one_line_each_whatever_their_texts_hold(api: Api) -> None:
+    text = "a\u2028b\x85c\nd"
+    line = json.dumps({"contactid": guid(), "firstname": text}, ensure_ascii=False)
+    assert api.seed("contact", line, "application/x-ndjson").json() == {"rows": 1}
+    assert [row["firstname"] for row in api.exported("contact").values()] == [text]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -159,6 +166,7 @@ def test_faults_hit_before_or_after_the_commit(api: Api) -> None:
         assert len(api.exported("contact")) == expected
     assert api.laboratory("faults") == {"faults": []}
     assert api.http.post(f"/local/{api.host}/faults", json=[{"nosuch": 1}]).status_code == 400
+    assert api.http.post(f"/local/{api.host}/faults", json=[{"times": "1"}]).status_code == 400
 
 
 # The process
