@@ -70,7 +70,6 @@ def view(
     """A view of an entity's files in the lake."""
     if not connection.execute("SELECT 1 FROM duckdb_secrets() WHERE name = 'lake'").fetchone():
         engine.reach_lake(connection, services.settings)
-    container = services.settings.lake_container
-    source.define_view(
-        connection, name, entity, snapshot=snapshot, lake=services.lake, container=container, attributes=attributes
-    )
+    folder = engine.folder_of(connection)
+    origin = source.Origin(services.lake, snapshot, services.settings.lake_container, folder)
+    source.define_view(connection, name, entity, attributes, origin)

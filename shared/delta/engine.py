@@ -35,6 +35,12 @@ def connect(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Pat
         yield connection, Path(folder)
 
 
+def folder_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    """The folder of a connection's files."""
+    row = connection.execute("SELECT current_setting('temp_directory')").fetchone()
+    return Path(str(row[0] if row else ""))
+
+
 def reach_lake(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Let `az://` paths be read from the configured account. The extension comes as a wheel: nothing is downloaded."""
     extension = next(Path(str(files("duckdb_extension_azure"))).rglob("azure.duckdb_extension"))

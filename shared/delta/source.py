@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from shared.errors import CorruptSnapshotError
@@ -40,6 +42,10 @@ class Lake(Protocol):
         """The first bytes of a file, as long as it is still this version."""
         ...
 
+    def read_blocks(self, path: str, etag: str) -> Iterator[bytes]:
+        """All bytes of a file, as long as it is still this version."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Dialect:
@@ -47,18 +53,20 @@ class _Dialect:
 
     format: FileFormat
     header: bool
-    newline: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an entity's files are, and a folder for copies of those that cannot be read in place."""
+
+    lake: Lake
+    snapshot: Snapshot
+    container: str
+    folder: Path
 
 
 def define_view(
-    connection: duckdb.DuckDBPyConnection,
-    view: str,
-    entity: Entity,
-    *,
-    snapshot: Snapshot,
-    lake: Lake,
-    container: str,
-    attributes: Sequence[str],
+    connection: duckdb.DuckDBPyConnection, view: str, entity: Entity, attributes: Sequence[str], origin: Origin
 ) -> None:
     """Create a view with these attributes of the entity, as texts, over all its files.
 
@@ -66,9 +74,9 @@ def define_view(
     """
     groups: dict[_Dialect, list[str]] = defaultdict(list)
     for partition in entity.partitions:
-        file = snapshot.files[partition.path]
-        if file.length:
-            groups[_dialect(partition, file, entity, lake)].append(f"az://{container}/{_escape(partition.path)}")
+        if origin.snapshot.files[partition.path].length:
+            dialect, path = _place(partition, entity, origin)
+            groups[dialect].append(path)
     wanted = {attribute.name: number for number, attribute in enumerate(entity.attributes)}
     picked = ", ".join(f"c{wanted[name]} AS {sql.name(name)}" for name in attributes)
     parts = [_scan(dialect, paths, entity) for dialect, paths in groups.items()] or [_nothing(entity)]
@@ -97,24 +105,77 @@ def describe(fault: Exception) -> str:
     return f"{where} cannot be read ({type(fault).__name__})."
 
 
-def _dialect(partition: Partition, file: File, entity: Entity, lake: Lake) -> _Dialect:
-    form = partition.format
+def _place(partition: Partition, entity: Entity, origin: Origin) -> tuple[_Dialect, str]:
+    """How a file is read, and from where: from the lake, or from a copy whose rows end as DuckDB needs it."""
+    form, file = partition.format, origin.snapshot.files[partition.path]
+    remote = f"az://{origin.container}/{_escape(partition.path)}"
     if form.kind == "parquet":
-        return _Dialect(form, header=False, newline="")
+        return _Dialect(form, header=False), remote
     if form.encoding not in _READABLE:
         raise CorruptSnapshotError(f"The file {partition.path} is said to be in {form.encoding}: UTF-8 is expected.")
     if form.compression == "zstd":
-        return _Dialect(form, header=form.headers, newline="")
-    text, complete = _decode(lake.read_head(partition.path, _HEAD, file.etag), form, whole=file.length <= _HEAD)
+        return _Dialect(form, header=form.headers), remote
+    head = origin.lake.read_head(partition.path, _HEAD, file.etag)
+    text, complete = _decode(head, form, whole=file.length <= _HEAD)
     record, newline = _first_record(text, form, complete=complete)
+    dialect = _Dialect(form, header=_is_header(record, partition, entity))
+    if "\r" in newline and form.encoding in {"utf-8", "ascii"}:
+        return replace(dialect, format=replace(form, compression="none")), _with_line_feeds(partition, file, origin)
+    return dialect, remote
+
+
+def _is_header(record: list[str] | None, partition: Partition, entity: Entity) -> bool:
+    """Whether the first row is a header, whatever the manifest says; a promised one must agree with the manifest."""
     names = [attribute.name.casefold() for attribute in entity.attributes]
-    is_header = record is not None and [cell.strip().casefold() for cell in record] == names
-    if form.headers and not is_header:
+    found = record is not None and [cell.strip().casefold() for cell in record] == names
+    if partition.format.headers and not found:
         raise CorruptSnapshotError(
             f"The header of {partition.path} does not agree with the manifest, which names {len(names)} attributes: "
             f"{', '.join(attribute.name for attribute in entity.attributes)}."
         )
-    return _Dialect(form, header=is_header, newline=newline)
+    return found
+
+
+def _with_line_feeds(partition: Partition, file: File, origin: Origin) -> str:
+    """A copy of a file whose rows end with LF; line ends inside of quotes stay as they are.
+
+    DuckDB's strict parser takes rows that end with CRLF only as long as no value holds a bare LF.
+    """
+    copy = origin.folder / f"{hashlib.sha256(partition.path.encode()).hexdigest()}.csv"
+    blocks = origin.lake.read_blocks(partition.path, file.etag)
+    if partition.format.compression == "gzip":
+        blocks = _inflated(blocks)
+    with copy.open("wb") as stream:
+        stream.writelines(_line_feeds(blocks, quote=b'"' if partition.format.quoted else b""))
+    return str(copy)
+
+
+def _inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        for block in blocks:
+            yield inflate.decompress(block)
+    except zlib.error as fault:
+        raise CorruptSnapshotError("A compressed file of this table is damaged.") from fault
+    if not inflate.eof:
+        raise CorruptSnapshotError("A compressed file of this table is cut off.")
+
+
+def _line_feeds(blocks: Iterable[bytes], *, quote: bytes) -> Iterator[bytes]:
+    """The blocks with LF for CRLF and CR outside of quotes. A doubled quote leaves and enters: nothing is lost."""
+    quoted, held = False, b""
+    for block in blocks:
+        content = held + block
+        held = b"\r" if content.endswith(b"\r") else b""  # the next block may begin with its LF
+        pieces = content.removesuffix(b"\r").split(quote) if quote else [content.removesuffix(b"\r")]
+        for number, piece in enumerate(pieces):
+            quoted ^= number > 0
+            yield (quote if number else b"") + (piece if quoted else _ended_alike(piece))
+    yield held if quoted else _ended_alike(held)
+
+
+def _ended_alike(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _decode(head: bytes, form: FileFormat, *, whole: bool) -> tuple[str, bool]:
@@ -160,7 +221,6 @@ def _scan(dialect: _Dialect, paths: Sequence[str], entity: Entity) -> str:
         return f"(SELECT {columns} FROM read_parquet({files}, hive_partitioning = false, union_by_name = true))"
     columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(entity.attributes)))
     quote = "'\"'" if dialect.format.quoted else "''"
-    newline = dialect.newline.replace("\r", "\\r").replace("\n", "\\n")
     options = {
         "columns": f"{{{columns}}}",
         "auto_detect": "false",
@@ -171,14 +231,13 @@ def _scan(dialect: _Dialect, paths: Sequence[str], entity: Entity) -> str:
         "nullstr": "''",
         "allow_quoted_nulls": "false",  # "" is an empty text, nothing between two delimiters is null
         "strict_mode": "true",
+        "new_line": "'\\n'",  # found out by DuckDB, it may be one that stands in a quoted value
         "null_padding": "false",  # it would break quoted line ends, and hide rows that are too short
         "hive_partitioning": "false",
         "max_line_size": str(_MOST_OF_A_LINE),
         "buffer_size": str(_BUFFER),
         "compression": sql.text(dialect.format.compression),
     }
-    if newline:
-        options["new_line"] = sql.text(newline)
     if dialect.format.encoding in {"utf-16", "latin-1", "iso8859-1"}:
         options["encoding"] = sql.text("utf-16" if dialect.format.encoding == "utf-16" else "latin-1")
     return f"read_csv({files}, {', '.join(f'{name} = {value}' for name, value in options.items())})"

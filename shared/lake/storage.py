@@ -107,6 +107,11 @@ class Lake:
                 return b""
             raise _ChangedError(f"{path} was replaced while it was read.") from None
 
+    def read_blocks(self, path: str, etag: str) -> Iterator[bytes]:
+        """All of a file, block by block. Raises as `read_head` does."""
+        with self._errors(path):
+            yield from self._container.get_blob_client(path).download_blob(**_pinned(etag)).chunks()
+
     def _list(self, environment: str) -> Iterator[File]:
         # Metadata tell the folders of a hierarchical namespace from empty files.
         with self._errors(f"listing {environment_folder(environment)}"):

@@ -214,9 +214,13 @@ def _sending(
 def outcome(tasks: Sequence[Task]) -> tuple[Status, str]:
     """What a run whose tasks have all ended is called, and why."""
     by_status = {status: [task for task in tasks if task.status is status] for status in Status}
-    for status in (Status.FAILED, Status.CANCELED, Status.COMPLETED_WITH_REJECTS):
+    for status in (Status.FAILED, Status.CANCELED):
         if by_status[status]:
             return status, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in by_status[status])
+    if refused := by_status[Status.COMPLETED_WITH_REJECTS]:
+        return Status.COMPLETED_WITH_REJECTS, " ".join(
+            f"{task.name}: {task.counts.rejected:,} rejected, {task.counts.held:,} removals held." for task in refused
+        )
     if not by_status[Status.SUCCESSFUL]:
         return Status.SKIPPED, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in tasks)
     written = sum(task.counts.writes for task in tasks)
