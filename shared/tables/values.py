@@ -139,7 +139,7 @@ _JSON: dict[Kind, str] = {
     Kind.INTEGER: "TRY_CAST(trim({c}) AS HUGEINT)::VARCHAR",
     Kind.DECIMAL: r"regexp_replace(TRY_CAST(trim({c}) AS DECIMAL(38,10))::VARCHAR, '\.?0+$', '')",
     Kind.DOUBLE: "regexp_replace(TRY_CAST(trim({c}) AS DOUBLE)::VARCHAR, '\\.0$', '')",
-    Kind.BOOLEAN: "CASE lower(trim({c})) WHEN 'true' THEN 'true' WHEN '1' THEN 'true' WHEN '' THEN NULL ELSE 'false' END",
+    Kind.BOOLEAN: "CASE WHEN lower(trim({c})) IN ('true', '1') THEN 'true' WHEN trim({c}) <> '' THEN 'false' END",
     Kind.DATE: "'\"' || strftime(TRY_CAST(trim({c}) AS DATE), '%Y-%m-%d') || '\"'",
     # Dataverse keeps whole seconds: what is finer is cut off.
     Kind.DATETIME: "'\"' || strftime(TRY_CAST(trim({c}) AS TIMESTAMPTZ), '%Y-%m-%dT%H:%M:%SZ') || '\"'",
