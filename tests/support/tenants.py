@@ -1,0 +1,114 @@
+"""Many environments on one stack: each the same two days of the sample, bound to an organization of its own.
+
+A data source belongs to one organization, so each environment's CRM has a name of its own: `CRM<number>`.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from local import sample, snapshots
+from local.inputs import dataverse_rows, lake_folder
+from local.stack import Stack
+from tests import oracle
+from tests.support.dataverse import assert_equal
+
+LINKED = {f"CustomerId Backstamping Hydration: {table}": table for table in ("contact", "lead")}
+SUBJECTS = {"CustomerProfile": "CustomerProfile", "AlternateKey": "AlternateKey"} | LINKED
+"""Tasks by name, with the name that the oracle knows them by."""
+COUNTS = ("created", "changed", "unchanged", "removed", "writes", "rejected", "missing", "held")
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One environment with its organization. `root` holds the lakes of both days and the rows of its CRM."""
+
+    number: int
+    root: Path
+
+    @property
+    def environment(self) -> str:
+        return f"{self.number:08x}-77aa-4b52-9d3c-1f8b6f5d2e10"
+
+    @property
+    def organization(self) -> str:
+        return f"org{self.number}.crm.dynamics.com"
+
+    def lake(self, day: int) -> Path:
+        """The lake of a day, written at the first call."""
+        folder = self.root / f"tenant{self.number}" / f"day{day}"
+        if not folder.exists():
+            for file in sorted((self.root / f"day{day}").rglob("*.*")):
+                path = folder / self._own(str(file.relative_to(self.root / f"day{day}")))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._own(file.read_text(encoding="utf-8")).encode())
+        return folder
+
+    def expected(self, day: int) -> oracle.Expected:
+        crm = f"CRM{self.number}"
+        sources = [oracle.Source(crm, table, f"{crm}_{table}_{table}id", table) for table in LINKED.values()]
+        shop = oracle.Source("Shop", "customers", "Shop_customers_customerid")
+        return oracle.expected(self.lake(day), self.environment, [*sources, shop])
+
+    def counts(self, day: int) -> dict[str, dict[str, int]]:
+        """What every task of an undisturbed day tells."""
+        before = self.expected(1).task if day == 2 else (lambda _: {})
+        after = self.expected(day).task
+        told = {task: oracle.difference(before(name), after(name)) for task, name in SUBJECTS.items()}
+        return {
+            task: {"created": len(one.created), "changed": len(one.changed), "unchanged": len(one.unchanged)}
+            | {"removed": len(one.removed), "writes": one.writes, "rejected": 0, "missing": 0, "held": 0}
+            for task, one in told.items()
+        }
+
+    def seed(self, stack: Stack) -> None:
+        snapshots.seed(stack, self.organization, dataverse_rows(self.root / "dataverse", {}))
+
+    def land(self, stack: Stack, day: int) -> dict[str, Any]:
+        """Land a day and wait for the end of the run that it causes."""
+        quiet = Console(file=io.StringIO(), width=160)
+        return snapshots.hydrate(stack, lake_folder(self.lake(day)), quiet)[self.environment]
+
+    def written(self, stack: Stack) -> dict[str, int]:
+        return snapshots.rows_written(stack, self.organization)
+
+    def assert_day(self, stack: Stack, day: int, run: dict[str, Any]) -> None:
+        """The run went well, tells what an undisturbed one tells, and Dataverse holds what the oracle says."""
+        assert run["status"] == "Successful", run
+        found = {task["name"]: {count: task[count] for count in COUNTS} for task in run["tasks"]}
+        assert {name: found[name] for name in SUBJECTS} == self.counts(day)
+        content = self.root / f"tenant{self.number}" / "content"
+        shutil.rmtree(content, ignore_errors=True)
+        snapshots.export(stack, self.organization, content)
+        assert_equal(content, self.expected(day))
+
+    def _own(self, text: str) -> str:
+        return text.replace("CRM_", f"CRM{self.number}_").replace(sample.ENVIRONMENT, self.environment)
+
+
+def write_sample(root: Path, people: int) -> None:
+    """What every tenant's files are made from."""
+    for day in (1, 2):
+        sample.write(root / f"day{day}", day, people)
+    sample.dataverse_rows(root / "dataverse", people)
+
+
+def configuration(tenants: Iterable[Tenant]) -> str:
+    """The hydration.toml that binds every tenant to its organization."""
+    parts = ['[data_sources.Shop.tables.customers]\nprimary_key = "customerid"\n']
+    for tenant in tenants:
+        url = f'"https://{tenant.organization}"'
+        parts.append(f'[environments."{tenant.environment}"]\ndataverse_url = {url}\naudience = "individuals"\n')
+        parts.append(f"[data_sources.CRM{tenant.number}]\ndataverse = {url}\n")
+        parts += [
+            f'[data_sources.CRM{tenant.number}.tables.{table}]\nprimary_key = "{table}id"\n'
+            for table in LINKED.values()
+        ]
+    return "\n".join(parts)
