@@ -1,4 +1,4 @@
-"""Chunk files: gzip of newline-delimited JSON, one Dataverse record a line, made by the plan and only joined by the sender."""
+"""Chunk files: gzip of newline-delimited JSON, one Dataverse record a line. The plan makes them, the sender joins."""
 
 from __future__ import annotations
 

@@ -135,12 +135,20 @@ def _fill_delta(
 ) -> None:
     connection.execute(f"""
         CREATE TABLE delta AS
-        SELECT id, op, (n // {size} + 1)::INTEGER AS chunk, (n % {size})::INTEGER AS place, {write_stage}::TINYINT AS stage, entry
-        FROM (SELECT id, entry, CASE WHEN known THEN 'change' ELSE 'create' END AS op, row_number() OVER (ORDER BY id) - 1 AS n
-              FROM staged WHERE record IS NOT NULL)
+        WITH written AS (
+            SELECT id, entry, CASE WHEN known THEN 'change' ELSE 'create' END AS op,
+                   row_number() OVER (ORDER BY id) - 1 AS n
+            FROM staged WHERE record IS NOT NULL
+        ), removed AS (
+            SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE '{removal}' = 'remove'
+        )
+        SELECT id, op, (n // {size} + 1)::INTEGER AS chunk, (n % {size})::INTEGER AS place,
+               {write_stage}::TINYINT AS stage, entry
+        FROM written
         UNION ALL
-        SELECT id, 'remove', (n // {size} + 1 + {write_chunks})::INTEGER, (n % {size})::INTEGER, {remove_stage}::TINYINT, entry
-        FROM (SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE '{removal}' = 'remove')""")
+        SELECT id, 'remove', (n // {size} + 1 + {write_chunks})::INTEGER, (n % {size})::INTEGER,
+               {remove_stage}::TINYINT, entry
+        FROM removed""")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:

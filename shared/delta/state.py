@@ -97,10 +97,8 @@ def _create(
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> Counts:
-    found = dict(
-        ((op, outcome), count)
-        for op, outcome, count in connection.execute("SELECT op, outcome, count(*) FROM result GROUP BY ALL").fetchall()
-    )
+    rows = connection.execute("SELECT op, outcome, count(*) FROM result GROUP BY ALL").fetchall()
+    found = {(op, outcome): count for op, outcome, count in rows}
     written = {op: found.get((op, "written"), 0) for op in ("create", "change", "remove")}
     gone = found.get(("remove", "missing"), 0)  # a link to clear whose source row does not exist any more
     return Counts(

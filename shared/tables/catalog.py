@@ -120,7 +120,7 @@ def _skipped(names: Sequence[str], hydration: Hydration) -> list[tuple[str, str]
 
 
 def logical_name(prefix: str, attribute: str) -> str:
-    """The Dataverse name of an attribute: prefix and lower-cased name without characters that Dataverse does not allow."""
+    """The Dataverse name of an attribute: prefix and lower-cased name, without what Dataverse does not allow in it."""
     return f"{prefix}_{re.sub('[^a-z0-9_]', '', attribute.lower())}"
 
 
