@@ -14,6 +14,7 @@ check: setup  ## style and types only
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy --explicit-package-bases tests
 
 bench: setup  ## every benchmark of bench/
 	@ls bench/*.py >/dev/null 2>&1 || echo "bench/ holds no benchmark."

@@ -99,7 +99,7 @@ def _table(planning: Planning) -> Draft:
         drafted = rows.alternate_key(columns, planning.hydration)
     if existing is not None and (faults := schema.conflicts(table_schema(table, columns, prefix), existing)):
         raise ConfigurationError(faults)
-    set_name = existing.set_name if existing else f"{planning.table_name(table)}s"
+    set_name = existing.set_name if existing else catalog.set_name(prefix, table)
     return Draft(drafted, "id::VARCHAR", set_name, catalog.key_name(prefix, table))
 
 
@@ -133,14 +133,10 @@ def _links(planning: Planning) -> Draft:
     planning.connection.execute("CREATE TABLE link_source (data_source VARCHAR, entity VARCHAR)")
     if pairs := [tuple(json.loads(pair)) for pair in planning.task.sources]:
         planning.connection.executemany("INSERT INTO link_source VALUES (?, ?)", pairs)
-    profile = planning.table_name(catalog.CUSTOMER_PROFILE)
-    existing = metadata.table(planning.client, profile)
-    target = LinkTarget(
-        planning.task.subject,
-        table.primary_id,
-        planning.hydration.publisher_prefix,
-        existing.set_name if existing else f"{profile}s",
-    )
+    prefix = planning.hydration.publisher_prefix
+    existing = metadata.table(planning.client, planning.table_name(catalog.CUSTOMER_PROFILE))
+    profile_set = existing.set_name if existing else catalog.set_name(prefix, catalog.CUSTOMER_PROFILE)
+    target = LinkTarget(planning.task.subject, table.primary_id, prefix, profile_set)
     return Draft(target.rows(), target.clear(), table.set_name, table.primary_id)
 
 

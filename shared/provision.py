@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shared.dataverse.definitions import Kind as SchemaKind
 from shared.dataverse.schema import ColumnSchema, LookupSchema, TableSchema
 from shared.linking.rows import LOOKUP, LOOKUP_DISPLAY
-from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, CUSTOMER_PROFILE, logical_name, table_name
+from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, CUSTOMER_PROFILE, logical_name, set_name, table_name
 from shared.tables.values import Column, Kind
 
 _DISPLAY = {
@@ -23,7 +23,10 @@ def table_schema(table: str, columns: Sequence[Column], prefix: str) -> TableSch
     primary = logical_name(prefix, _PRIMARY_NAME[table])
     schemas = {column.logical_name: _column(column) for column in columns}
     others = tuple(one for name, one in schemas.items() if name != primary)
-    return TableSchema(table_name(prefix, table), f"{prefix}_{table}", display, plural, schemas[primary], others)
+    return TableSchema(
+        table_name(prefix, table), f"{prefix}_{table}", display, plural, schemas[primary], others,
+        set_name=set_name(prefix, table),
+    )  # fmt: skip
 
 
 _KINDS: dict[Kind, SchemaKind] = {

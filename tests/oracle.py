@@ -41,7 +41,8 @@ class Expected:
 
     def task(self, name: str) -> dict[str, Any]:
         """What one task answers for: `CustomerProfile`, `AlternateKey` or a linked table's logical name."""
-        return {"CustomerProfile": self.profiles, "AlternateKey": self.alternate_keys, **self.links}[name]
+        tasks: dict[str, dict[str, Any]] = {"CustomerProfile": self.profiles, "AlternateKey": self.alternate_keys}
+        return (tasks | self.links)[name]
 
 
 @dataclass(frozen=True)

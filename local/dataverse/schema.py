@@ -68,7 +68,7 @@ def add_table(organization: Organization, table: Table, columns: list[Column]) -
 
 def plural(logical_name: str) -> str:
     """Return the set name that Dataverse gives a table. Not documented; read it from EntitySetName, never guess it."""
-    if logical_name.endswith("y"):
+    if logical_name.endswith("y") and logical_name[-2:-1] not in set("aeiou"):
         return logical_name[:-1] + "ies"
     return logical_name + ("es" if logical_name.endswith(("s", "x", "z", "ch", "sh")) else "s")
 

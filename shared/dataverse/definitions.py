@@ -45,6 +45,7 @@ class TableSchema:
     display_plural: str
     primary_name: ColumnSchema
     columns: tuple[ColumnSchema, ...] = ()
+    set_name: str = ""  # of its address; empty: Dataverse's own choice
 
     @property
     def all_columns(self) -> tuple[ColumnSchema, ...]:
@@ -74,6 +75,7 @@ def table_body(schema: TableSchema) -> dict[str, Any]:
     return {
         "@odata.type": f"{_CRM}EntityMetadata",
         "SchemaName": schema.schema_name,
+        **({"EntitySetName": schema.set_name} if schema.set_name else {}),
         "DisplayName": _label(schema.display),
         "DisplayCollectionName": _label(schema.display_plural),
         "OwnershipType": "UserOwned",

@@ -129,6 +129,11 @@ def table_name(prefix: str, table: str) -> str:
     return f"{prefix}_{table.lower()}"
 
 
+def set_name(prefix: str, table: str) -> str:
+    """How an output table that the app creates is addressed; Microsoft's own names (msdynci_alternatekeys)."""
+    return f"{table_name(prefix, table)}s"
+
+
 def key_name(prefix: str, table: str) -> str:
     """The primary key column of an output table."""
     return f"{table_name(prefix, table)}id"

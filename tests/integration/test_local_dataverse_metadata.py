@@ -65,7 +65,7 @@ def test_a_table_is_created_found_and_refused_a_second_time(api: Api) -> None:
 
 def test_names_of_sets_cannot_be_guessed(api: Api) -> None:
     api.expect(204, "POST", "EntityDefinitions", json=table("new_alternatekey"))
-    assert api.get("EntityDefinitions(LogicalName='new_alternatekey')")["EntitySetName"] == "new_alternatekeies"
+    assert api.get("EntityDefinitions(LogicalName='new_alternatekey')")["EntitySetName"] == "new_alternatekeys"
     api.expect(204, "POST", "EntityDefinitions", json={**table("new_other"), "EntitySetName": "new_otherrows"})
     api.expect(204, "POST", "new_otherrows", json={"new_name": "a"})
 
