@@ -38,7 +38,7 @@ class LinkTarget:
         return sql.text(f'{{"@odata.type":"Microsoft.Dynamics.CRM.{self.logical_name}","{self.primary_id}":"')
 
     def rows(self) -> Rows:
-        """From `alternate_key` and `link_source`. The entry is the profile's GUID: re-pointed links alone are written."""
+        """From `alternate_key` and `link_source`. The entry is the profile's GUID: re-pointed ones are written."""
         tail = sql.text(f'","{self.lookup}@odata.bind":"/{self.profile_set}(')
         return Rows(sql.load("link.sql"), "fault", f"concat({self._head}, id, {tail}, profile, ')\"}}')", "profile")
 

@@ -13,9 +13,12 @@ import uuid
 NAMESPACE = uuid.UUID("6b1e5d0c-6f4e-5c58-9b0a-3a8e0d2c7f41")
 """Never to be changed: every row that was ever written is named under it."""
 
+SPACE = r"[ \t\r\n\f]*"
+"""What may stand around a value. Not \\s: Python and RE2 do not mean the same by it."""
+
 GUID_PATTERN = (
-    r"\s*(\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|\{[0-9a-f]{32}\}|[0-9a-f]{32})\s*"
+    SPACE + r"(\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|\{[0-9a-f]{32}\}|[0-9a-f]{32})" + SPACE
 )
 """The spellings of a GUID that are read as one, upper or lower case."""
 
