@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,20 +145,3 @@ def test_rows_outside_unification_are_left_alone(landings: Landings, expected: d
         outsiders = rows.keys() - expected[1].links[table].keys()
         assert outsiders
         assert not any(rows[key].get(LINK) for key in outsiders)
-
-
-@pytest.mark.parametrize("seed_of_kills", [1])
-def test_a_killed_host_ends_in_the_same_content(
-    lakes: Path, tmp_path: Path, expected: dict[int, oracle.Expected], seed_of_kills: int
-) -> None:
-    draw = random.Random(seed_of_kills)  # noqa: S311 - seeded on purpose
-    with started(lakes, tmp_path / "stack") as stack, ThreadPoolExecutor(1) as landing_thread:
-        seed(stack, lakes)
-        for day in (1, 2):
-            landed = landing_thread.submit(land, stack, lakes, day, tmp_path / f"day{day}")
-            for _ in range(3):
-                time.sleep(draw.uniform(0.2, 1.5))
-                stack.kill_host()
-                stack.start_host()
-            assert landed.result(timeout=120).run["status"] == "Successful"
-            assert_equal(tmp_path / f"day{day}", expected[day])

@@ -49,7 +49,7 @@ ATTRIBUTES = (
 )
 ROWS = [
     (
-        '"{5CDBABBF-1F80-4BF9-9956-AE64A69DCC2E}","Zoë, the ""first""","line one\r\nline two",'
+        '"{5CDBABBF-1F80-4BF9-9956-AE64A69DCC2E}","Zoë, the ""first""","line one\nline two\r\nline three",'
         f"1980-02-29,12,0.5,true,2026-01-02T03:04:05Z,{CONTACTS[0].upper()},v1; v2\r\n"
     ),
     f"DD6B4BD2D4D34F67A74BFD87554990AF,Łukasz,,,,,,,{CONTACTS[1]};{CONTACTS[2]},\r\n",
