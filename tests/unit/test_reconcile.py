@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -164,11 +165,11 @@ def test_the_oldest_run_with_a_snapshot_is_next() -> None:
 # -- the run that holds the environment ----------------------------------------------------------------
 
 
-def task(key: str, phase: TaskPhase = TaskPhase.PLANNED, **fields: object) -> Task:
+def task(key: str, phase: TaskPhase = TaskPhase.PLANNED, **fields: Any) -> Task:
     return replace(Task("r", key, key, Kind.TABLE, key, phase=phase), **fields)
 
 
-def run(phase: Phase, **fields: object) -> Run:
+def run(phase: Phase, **fields: Any) -> Run:
     return replace(Run("r", "e", phase=phase, updated=NOW), **fields)
 
 
