@@ -15,14 +15,19 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
-_LONGEST_TEXT = 30_000  # a property takes 64 KiB of UTF-16; whatever is longer lives in blobs
+_MOST_BYTES = 60_000  # of UTF-16; a property takes 64 KiB, whatever is longer lives in blobs
 
 _NEWEST_FIRST = str.maketrans("0123456789", "9876543210")
 
 
 def key(text: str) -> str:
     """The text in characters that a partition or row key takes: no slashes, signs or controls. Injective."""
-    return _UNSAFE.sub(lambda m: "".join(f"={byte:02x}" for byte in m[0].encode()), text)
+    return _UNSAFE.sub(lambda m: "".join(f"={byte:02x}" for byte in _bytes(m[0])), text)
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, half a surrogate pair too: JSON of others may hold one."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def newest_first(run_id: str) -> str:
@@ -36,22 +41,31 @@ def _hints(cls: Hashable) -> Mapping[str, Any]:
 
 
 def to_entity(value: Any, partition: str, row: str) -> dict[str, Any]:
-    """A frozen dataclass as an entity; `etag` is left out: it belongs to the request."""
+    """A frozen dataclass as an entity; `etag` is left out: it belongs to the request.
+
+    A text that is too long is cut. Raises ValueError for a field of parts that is too long: cut, it could not be read.
+    """
     entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": row}
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
         if field.name == "etag" or content is None:
             continue
-        if isinstance(content, datetime):
-            content = content.isoformat()
-        elif isinstance(content, StrEnum):
-            content = str(content)
-        elif isinstance(content, tuple):
-            content = json.dumps(content, ensure_ascii=False)
-        elif dataclasses.is_dataclass(content) and not isinstance(content, type):
-            content = json.dumps(dataclasses.asdict(content))
-        entity[field.name] = content[:_LONGEST_TEXT] if isinstance(content, str) else content
+        entity[field.name] = _written(f"{type(value).__name__}.{field.name}", content)
     return entity
+
+
+def _written(name: str, content: Any) -> Any:
+    if isinstance(content, str):
+        whole = str(content).encode("utf-16-le", "surrogatepass")
+        return whole[:_MOST_BYTES].decode("utf-16-le", "ignore")
+    if isinstance(content, datetime):
+        return content.isoformat()
+    if isinstance(content, int):
+        return content
+    parts = json.dumps(content if isinstance(content, tuple) else dataclasses.asdict(content))
+    if len(parts) * 2 > _MOST_BYTES:
+        raise ValueError(f"{name} is too long for a row of the status storage.")
+    return parts
 
 
 def from_entity(cls: type[T], entity: Mapping[str, Any], etag: str | None) -> T:
@@ -73,5 +87,6 @@ def _read(hint: Any, content: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(content)
     if dataclasses.is_dataclass(hint):
-        return cast("Any", hint)(**json.loads(content))
+        known = {field.name for field in dataclasses.fields(hint)}
+        return cast("Any", hint)(**{name: one for name, one in json.loads(content).items() if name in known})
     return content
