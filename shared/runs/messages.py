@@ -67,7 +67,7 @@ def decode_table(body: bytes) -> TableMessage:
         content = json.loads(body)
         environment, run, task = (str(content[name]) for name in ("environment", "run", "task"))
         return TableMessage(Step(content["step"]), environment, run, task, int(content["tries"]))
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, OverflowError) as fault:
         raise CorruptSnapshotError(f"A message of {TABLES_QUEUE} is not one of this app: {fault!r}.") from fault
 
 
@@ -77,5 +77,5 @@ def decode_chunk(body: bytes) -> ChunkMessage:
         c = json.loads(body)
         environment, run, task, attempt = (str(c[name]) for name in ("environment", "run", "task", "attempt"))
         return ChunkMessage(environment, run, task, attempt, int(c["stage"]), int(c["number"]))
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, OverflowError) as fault:
         raise CorruptSnapshotError(f"A message of the chunk queues is not one of this app: {fault!r}.") from fault
