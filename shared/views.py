@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.errors import ConfigurationError
-from shared.runs.model import GROUP, Mode, Phase, Run, Task, TaskPhase
+from shared.runs.model import GROUP, Kind, Mode, Phase, Run, Task, TaskPhase
 from shared.services import Services
 
 
@@ -49,7 +49,7 @@ def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
 
 def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
     """One run with its tasks, the profile first, links last."""
-    tasks = sorted(services.store.tasks(run.id), key=lambda task: (task.kind, not task.is_profile, task.name))
+    tasks = sorted(services.store.tasks(run.id), key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name))
     return run_view(run) | {"tasks": [task_view(services, run, task) for task in tasks]}
 
 

@@ -6,6 +6,7 @@ that there is nothing left to do.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Iterable
@@ -94,7 +95,7 @@ def _not_configured(services: Services, environment: str) -> str:
     """One Skipped run tells of a folder that nobody configured."""
     wanted = f'[environments."{environment}"]'
     run = Run(
-        "00000000T000000000000-folder",
+        f"00000000T000000-{hashlib.sha256(environment.encode()).hexdigest()[:12]}",
         environment,
         status=Status.SKIPPED,
         phase=Phase.ENDED,
