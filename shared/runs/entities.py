@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import typing
@@ -15,14 +16,22 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
+_LONGEST_KEY = 300  # a key takes 1 KiB of UTF-16, and some are made of two
 _MOST_BYTES = 60_000  # of UTF-16; a property takes 64 KiB, whatever is longer lives in blobs
 
 _NEWEST_FIRST = str.maketrans("0123456789", "9876543210")
 
 
 def key(text: str) -> str:
-    """The text in characters that a partition or row key takes: no slashes, signs or controls. Injective."""
-    return _UNSAFE.sub(lambda m: "".join(f"={byte:02x}" for byte in _bytes(m[0])), text)
+    """The text in characters that a partition or row key takes: no slashes, signs or controls; at most 300.
+
+    No two texts have the same key: a long one is cut and ends in its hash, after a mark that no other key has.
+    """
+    safe = _UNSAFE.sub(lambda m: "".join(f"={byte:02x}" for byte in _bytes(m[0])), text)
+    if len(safe) <= _LONGEST_KEY:
+        return safe
+    mark = "==" + hashlib.sha256(_bytes(text)).hexdigest()
+    return safe[: _LONGEST_KEY - len(mark)] + mark
 
 
 def _bytes(text: str) -> bytes:

@@ -86,9 +86,10 @@ def test_every_field_of_a_row_has_a_type_that_is_read_back() -> None:
 # -- keys ------------------------------------------------------------------------------------------------
 
 
-@given(st.text())
+@given(st.text() | st.text(min_size=90, max_size=400))
 def test_a_key_is_safe(text: str) -> None:
     assert SAFE.fullmatch(key(text))
+    assert len(key(text)) <= 300
 
 
 @given(st.text(), st.text())
@@ -96,10 +97,17 @@ def test_two_texts_never_share_a_key(one: str, other: str) -> None:
     assert (key(one) == key(other)) == (one == other)
 
 
-@given(st.text())
+@given(st.text(max_size=24))
 def test_a_key_can_be_read_back(text: str) -> None:
     raw = re.sub(rb"=([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), key(text).encode())
     assert raw.decode("utf-8", "surrogatepass") == text
+
+
+def test_long_texts_that_differ_at_the_end_have_keys_that_differ() -> None:
+    keys = {key("x" * number) for number in range(290, 310)} | {key("/" * 200 + end) for end in ("", "a", "b")}
+    assert len(keys) == 23
+    assert key("x" * 300) == "x" * 300
+    assert key("x" * 301).startswith("x" * 234 + "==")
 
 
 @pytest.mark.parametrize("text", ["=2f", "/", "a/b", "a=2fb", "#?%\\", "\ud800", "Ünïfied", "\x00\x7f\x85"])
