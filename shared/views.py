@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -49,7 +50,9 @@ def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
 
 def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
     """One run with its tasks, the profile first, links last."""
-    tasks = sorted(services.store.tasks(run.id), key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name))
+    tasks = sorted(
+        services.store.tasks(run.id), key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name)
+    )
     return run_view(run) | {"tasks": [task_view(services, run, task) for task in tasks]}
 
 
@@ -66,6 +69,8 @@ def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:
         faults.append(f"mode must be one of {', '.join(Mode)}.")
     if not isinstance(tables, list) or not all(isinstance(name, str) and name for name in tables):
         faults.append("tables must be a list of names of output tables or linked tables.")
+    elif len(json.dumps(tables)) > _LONGEST_LIST:
+        faults.append("tables names too much: leave it out for all of them.")
     faults += [f"{name} is not known here: environment, mode and tables are." for name in sorted(set(body) - _KNOWN)]
     if faults:
         raise ConfigurationError(faults)
@@ -73,6 +78,7 @@ def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:
 
 
 _KNOWN = {"environment", "mode", "tables"}
+_LONGEST_LIST = 20_000  # characters of JSON: it must fit into the run's row
 
 
 def _time(moment: datetime | None) -> str | None:

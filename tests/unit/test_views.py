@@ -1,0 +1,106 @@
+"""Runs as the HTTP API shows them, and what it takes as a request for one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import ConfigurationError
+from shared.runs.entities import to_entity
+from shared.runs.model import Mode, Phase, Run, Status
+from shared.views import read_request, run_view
+
+OPENED = datetime(2026, 11, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def test_a_run_is_shown_with_times_in_seconds() -> None:
+    run = Run(
+        "x", "e", Mode.FULL, manual=True, tables=("AlternateKey",), status=Status.FAILED, phase=Phase.ENDED,
+        detail="Why.", fingerprint="f", opened=OPENED,
+    )  # fmt: skip
+    assert run_view(run) == {
+        "id": "x",
+        "environment": "e",
+        "mode": "full",
+        "origin": "manual",
+        "tables": ["AlternateKey"],
+        "status": "Failed",
+        "detail": "Why.",
+        "fingerprint": "f",
+        "opened": "2026-11-02T03:04:05+00:00",
+        "updated": None,
+        "ended": None,
+    }
+    assert run_view(Run("x", "e"))["origin"] == "automatic"
+
+
+def test_nothing_internal_is_shown() -> None:
+    shown = run_view(Run("x", "e", etag="W/1", organization_id="secret"))
+    assert {"etag", "phase", "organization_id", "dispatched"}.isdisjoint(shown)
+    assert {field.name for field in fields(Run)} > shown.keys() - {"origin"}
+    json.dumps(shown)
+
+
+# -- requests ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_given_has_its_default() -> None:
+    assert read_request({"environment": "e"}) == ("e", Mode.INCREMENTAL, ())
+    full = {"environment": "e", "mode": "full", "tables": ["CustomerProfile", "contact"]}
+    assert read_request(full) == ("e", Mode.FULL, ("CustomerProfile", "contact"))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "must be a JSON object"),
+        ([], "must be a JSON object"),
+        ("text", "must be a JSON object"),
+        ({}, "environment must be"),
+        ({"environment": ""}, "environment must be"),
+        ({"environment": 7}, "environment must be"),
+        ({"environment": "e", "mode": "all"}, "mode must be one of incremental, full"),
+        ({"environment": "e", "mode": None}, "mode must be one of"),
+        ({"environment": "e", "mode": {}}, "mode must be one of"),
+        ({"environment": "e", "tables": "contact"}, "tables must be a list"),
+        ({"environment": "e", "tables": [""]}, "tables must be a list"),
+        ({"environment": "e", "tables": [1]}, "tables must be a list"),
+        ({"environment": "e", "table": ["contact"]}, "table is not known here"),
+        ({"environment": "e", "tables": ["x" * 100] * 1000}, "tables names too much"),
+    ],
+)
+def test_a_request_that_cannot_be_met_says_why(content: Any, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        read_request(content)
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_request({"mode": "all", "tables": 5, "b": 1, "a": 2})
+    assert len(caught.value.faults) == 5
+    assert [fault.split()[0] for fault in caught.value.faults] == ["environment", "mode", "tables", "a", "b"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)
+requests = st.fixed_dictionaries(
+    {}, optional={"environment": json_values, "mode": json_values | st.sampled_from(Mode), "tables": json_values}
+)
+
+
+@given(requests | json_values | st.lists(st.text(max_size=3000), max_size=20).map(lambda t: {"tables": t}))
+def test_whatever_is_asked_for_is_refused_or_can_be_kept(content: Any) -> None:
+    try:
+        environment, mode, tables = read_request(content)
+    except ConfigurationError:
+        return
+    assert to_entity(Run("x", environment, mode, tables=tables), "p", "r")
