@@ -14,11 +14,12 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from shared.errors import CorruptSnapshotError
+from shared.errors import ConfigurationError, CorruptSnapshotError, TransientError
 from shared.lake.manifest import Entity, FileFormat, Partition
 from shared.lake.snapshot import File, Snapshot
 from shared.tables import sql
@@ -81,6 +82,24 @@ def define_view(
     picked = ", ".join(f"c{wanted[name]} AS {sql.name(name)}" for name in attributes)
     parts = [_scan(dialect, paths, entity) for dialect, paths in groups.items()] or [_nothing(entity)]
     connection.execute(f"CREATE VIEW {view} AS " + " UNION ALL ".join(f"SELECT {picked} FROM {part}" for part in parts))
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """What DuckDB raises while it reads the lake, as errors of the app.
+
+    CorruptSnapshotError for what stands in a file, ConfigurationError for too little memory, else TransientError.
+    """
+    import duckdb  # noqa: PLC0415  a quarter second of cold start
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise ConfigurationError("The comparison needs more memory than PLAN_MEMORY_LIMIT allows.") from None
+    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.BinderException) as fault:
+        raise CorruptSnapshotError(f"The snapshot cannot be read: {describe(fault)}") from None
+    except duckdb.Error as fault:
+        raise TransientError(f"The snapshot could not be compared: {describe(fault)}") from None
 
 
 def describe(fault: Exception) -> str:
