@@ -32,7 +32,7 @@ def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending
     connection.execute(f"""
         CREATE TABLE state AS
         WITH sent AS (
-            SELECT id, any_value(entry) AS entry FROM read_parquet([{files}]) WHERE op <> 'keep' GROUP BY id)
+            SELECT id, min(entry) AS entry FROM read_parquet([{files}]) WHERE op <> 'keep' GROUP BY id)
         SELECT id, coalesce(b.entry, sent.entry) AS entry,
                CASE WHEN sent.id IS NULL THEN b.mark ELSE 'uncertain' END AS mark
         FROM ({source}) AS b FULL JOIN sent USING (id)""")
@@ -66,11 +66,11 @@ def conclude(
     connection.execute("""
         CREATE VIEW next_state AS
         SELECT s.id, s.entry,
-               CASE WHEN r.outcome = 'kept' THEN 'kept'
-                    WHEN r.outcome = 'uncertain' OR r.uncertain THEN 'uncertain'
+               CASE WHEN s.mark = 'uncertain' OR r.outcome = 'uncertain' OR r.uncertain THEN 'uncertain'
+                    WHEN r.outcome = 'kept' THEN 'kept'
                     ELSE s.mark END AS mark
         FROM state AS s LEFT JOIN result AS r USING (id)
-        WHERE r.id IS NULL OR NOT (r.outcome = 'missing' OR (r.outcome = 'written'))
+        WHERE r.id IS NULL OR r.outcome NOT IN ('missing', 'written')
         UNION ALL
         SELECT id, entry, '' FROM result WHERE outcome = 'written' AND op IN ('create', 'change')
         UNION ALL

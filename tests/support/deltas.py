@@ -1,0 +1,136 @@
+"""A table through several runs: planned and concluded as the app does it, with rows made by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from shared.delta import chunks, compare, state
+from shared.delta.compare import Delta, Policy, Rows
+from shared.delta.counts import Counts
+from tests.support import planning
+
+WRITE, REMOVE = 2, 5
+NORMAL = Policy()
+State = dict[str, tuple[str, str]]  # id -> entry, mark
+_STATE = pa.schema([("id", pa.string()), ("entry", pa.string()), ("mark", pa.string())])
+
+
+def guid(number: int) -> str:
+    """In the order of the numbers."""
+    return str(uuid.UUID(int=number))
+
+
+def entry(content: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, content))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a snapshot; `fault` is its own, not its file's."""
+
+    number: int | None
+    content: str = ""
+    fault: str | None = None
+
+
+@dataclass
+class Plan:
+    """What a comparison came to."""
+
+    delta: Delta
+    duplicates: int
+    rows: list[tuple[Any, ...]]  # id, op, chunk, place, stage, entry
+    writes: list[tuple[int, list[bytes]]]
+    removals: list[tuple[int, list[bytes]]]
+    rejects: list[tuple[str, str, str]]
+
+    def ids(self, op: str) -> list[str]:
+        return [str(row[0]) for row in self.rows if row[1] == op]
+
+
+class Table:
+    """One table through several runs, as `plan` and `close` carry them out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._files = folder, 0
+        self.state: Path | None = None
+        self.pending: list[Path] = []
+
+    def file(self) -> Path:
+        self._files += 1
+        return self._folder / f"{self._files}.parquet"
+
+    def holds(self, known: Mapping[str, tuple[str, str]]) -> None:
+        self.state = self.file()
+        rows = [{"id": key, "entry": value, "mark": mark} for key, (value, mark) in known.items()]
+        with planning.connection() as connection:
+            connection.register("listed", pa.Table.from_pylist(rows, _STATE))
+            state.save(connection, "(SELECT id::UUID AS id, entry::UUID AS entry, mark FROM listed)", self.state)
+
+    def plan(self, rows: Sequence[Row], policy: Policy = NORMAL) -> Plan:
+        self.delta = self.file()
+        with planning.connection() as connection:
+            state.open_state(connection, self.state, self.pending)
+            duplicates = compare.stage(connection, _snapshot(connection, rows), policy)
+            found = compare.number(connection, policy, write_stage=WRITE, remove_stage=REMOVE)
+            state.save(connection, "delta", self.delta)
+            return Plan(
+                found,
+                duplicates,
+                connection.execute("SELECT * FROM delta ORDER BY chunk, place, id").fetchall(),
+                list(chunks.write_records(connection)),
+                list(chunks.remove_records(connection, "id::VARCHAR")),
+                connection.execute(
+                    "SELECT id::VARCHAR, source_key, fault FROM staged WHERE fault IS NOT NULL ORDER BY id"
+                ).fetchall(),
+            )
+
+    def conclude(
+        self, progress: Sequence[tuple[int, int, int]], exceptions: Sequence[tuple[str, str, bool]] = ()
+    ) -> Counts:
+        with planning.connection() as connection:
+            state.open_state(connection, self.state, self.pending)
+            counts = state.conclude(connection, self.delta, progress, exceptions)
+            self.state = self.file()
+            state.save(connection, "next_state", self.state)
+            self.pending = []
+            return counts
+
+    def content(self) -> State:
+        with planning.connection() as connection:
+            state.open_state(connection, self.state, self.pending)
+            rows = connection.execute("SELECT id::VARCHAR, entry::VARCHAR, mark FROM state").fetchall()
+        found = {key: (value, mark) for key, value, mark in rows}
+        assert len(found) == len(rows), "a row stands twice in the state"
+        return found
+
+
+def _snapshot(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> Rows:
+    connection.execute("CREATE TABLE given (id UUID, source_key VARCHAR, fault VARCHAR, content VARCHAR)")
+    values = [
+        (None if row.number is None else guid(row.number), f"key {row.number}", row.fault, row.content) for row in rows
+    ]
+    if values:
+        connection.register("listed", pa.Table.from_pylist([dict(zip("abcd", row, strict=True)) for row in values]))
+        connection.execute("INSERT INTO given SELECT * FROM listed")
+    return Rows(
+        "SELECT * FROM given",
+        fault="fault",
+        record="""concat('{"id":"', id, '","content":', to_json(content), '}')""",
+        entry=f"format_uuid5(sha1(unhex('{uuid.NAMESPACE_OID.hex}') || encode(content)))",
+    )
+
+
+def all_sent(plan: Plan) -> list[tuple[int, int, int]]:
+    counts: dict[int, int] = {}
+    for row in plan.rows:
+        if row[1] != "keep":
+            counts[row[2]] = counts.get(row[2], 0) + 1
+    return [(chunk, rows, rows) for chunk, rows in counts.items()]
