@@ -21,7 +21,8 @@ TOO_MANY = "SELECT * FROM read_csv('{file}', columns = {{'a': 'VARCHAR'}}, auto_
         (duckdb.OutOfMemoryException("marker"), ConfigurationError, "PLAN_MEMORY_LIMIT"),
         (duckdb.IOException("HTTP marker"), TransientError, "could not be read from the lake"),
         (duckdb.HTTPException("HTTP marker"), TransientError, "could not be read from the lake"),
-        (duckdb.InternalException("marker"), TransientError, "could not be compared"),
+        (duckdb.InternalException("marker"), CorruptSnapshotError, "cannot be read"),
+        (duckdb.TransactionException("marker"), TransientError, "could not be compared"),
     ],
 )
 def test_faults_of_duckdb_are_errors_of_the_app(fault: duckdb.Error, expected: type[HydrationError], text: str) -> None:

@@ -1,0 +1,193 @@
+"""A CSV file as DuckDB reads it without fault and without silence: UTF-8, and rows that end with LF.
+
+DuckDB takes other encodings and gzip too, but then it may end early and say nothing: rows that end with CRLF in UTF-16
+or Latin-1 are read as no row at all, a gzip file that was cut off as a shorter one. Such files are copied first.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.errors import CorruptSnapshotError
+from shared.lake.manifest import FileFormat
+
+HEAD = 256 * 1024
+"""Bytes that are looked at before a file is read."""
+
+_UTF_8 = {"utf-8", "utf-8-sig", "ascii"}
+_READABLE = _UTF_8 | {"utf-16", "utf-16-le", "utf-16-be", "iso8859-1", "cp1252"}
+_GZIP = 31  # zlib's number for a gzip header and its checksum
+_PIECE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What the first bytes of a file tell.
+
+    `record` holds the cells of the first row, None where it does not end within them; `filled` says whether anything
+    follows it; `in_place` whether DuckDB can read the file as it is.
+    """
+
+    record: list[str] | None
+    filled: bool
+    in_place: bool
+
+
+def refuse_unreadable(form: FileFormat, path: str) -> None:
+    """Raises CorruptSnapshotError for an encoding or a compression that cannot be read."""
+    if form.encoding not in _READABLE:
+        raise CorruptSnapshotError(f"The file {path} is said to be in {form.encoding}: UTF-8 is expected.")
+    if form.compression not in {"none", "gzip"}:
+        raise CorruptSnapshotError(
+            f"The file {path} is compressed with {form.compression}, which is not supported: gzip or none is expected."
+        )
+
+
+def beginning(head: bytes, form: FileFormat, path: str, *, whole: bool) -> Beginning:
+    """What the first bytes of a file tell; `whole`: there are no others. Raises CorruptSnapshotError."""
+    text, complete = _text_of(head, form, path, whole=whole)
+    if "\0" in text:
+        raise CorruptSnapshotError(
+            f"The file {path} holds NUL characters: it is no text in {form.encoding}, perhaps in UTF-16."
+        )
+    end = _end_of_first(text, form)
+    newline = "" if end is None else "\r\n" if text.startswith("\r\n", end) else text[end]
+    alike = newline == "\n" or (not newline and complete)
+    known = end is not None or complete
+    return Beginning(
+        record=_cells(text[:end], form) if known else None,
+        filled=not complete or bool(text[end:].strip() if end is not None else ""),
+        in_place=alike and form.encoding in _UTF_8 and form.compression == "none",
+    )
+
+
+def write_copy(blocks: Iterable[bytes], form: FileFormat, path: str, copy: Path) -> None:
+    """Write the file's blocks to `copy`, in UTF-8 and with rows that end with LF. Raises CorruptSnapshotError."""
+    if form.compression == "gzip":
+        blocks = _inflated(blocks, path)
+    texts = _decoded(blocks, form, path)
+    with copy.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines(line_feeds(texts, form))
+
+
+def line_feeds(texts: Iterable[str], form: FileFormat) -> Iterator[str]:
+    """The text with LF for CRLF and CR outside of quotes.
+
+    A quote opens a value only where the value begins, spaces aside, as DuckDB has it: 5" is five inches.
+    """
+    quote = '"' if form.quoted else ""
+    quoted, before, held = False, "", ""  # before: what stands before a quote; empty: a value may begin here
+    for text in texts:
+        content = held + text
+        held = "\r" if content.endswith("\r") else ""  # the next text may begin with its LF
+        content = content.removesuffix("\r")
+        for number, piece in enumerate(content.split(quote) if quote else [content]):
+            if number:
+                yield quote
+                opens = not before or before.endswith((form.delimiter, "\n"))
+                quoted, before = not quoted and opens, "" if quoted else before + quote
+            if quoted:
+                yield piece
+            else:
+                piece = _ended_alike(piece)  # noqa: PLW2901
+                yield piece
+                before = _without_spaces(before + piece, form)[-2:]
+    yield held if quoted else _ended_alike(held)
+
+
+def _ended_alike(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_spaces(text: str, form: FileFormat) -> str:
+    return text if form.delimiter == " " else text.rstrip(" ")
+
+
+# -- bytes to text -----------------------------------------------------------------------------------------
+
+
+def _text_of(head: bytes, form: FileFormat, path: str, *, whole: bool) -> tuple[str, bool]:
+    """The text of the first bytes, and whether it is all there is."""
+    if form.compression == "gzip":
+        inflate = zlib.decompressobj(_GZIP)
+        try:
+            head = inflate.decompress(head, HEAD)
+        except zlib.error:
+            raise _damaged(path) from None
+        whole = whole and inflate.eof and not inflate.unused_data
+    text = codecs.getincrementaldecoder(_codec(form))(errors="replace").decode(head, final=whole)
+    return text.removeprefix("\ufeff"), whole
+
+
+def _codec(form: FileFormat) -> str:
+    return "utf-8" if form.encoding in _UTF_8 else form.encoding
+
+
+def _decoded(blocks: Iterable[bytes], form: FileFormat, path: str) -> Iterator[str]:
+    decoder, first = codecs.getincrementaldecoder(_codec(form))(), True
+    try:
+        for block in blocks:
+            text = decoder.decode(block)
+            yield text.removeprefix("\ufeff") if first else text
+            first = first and not text
+        yield decoder.decode(b"", final=True)
+    except UnicodeError:
+        raise CorruptSnapshotError(f"The text of the file {path} is not valid {form.encoding.upper()}.") from None
+
+
+def _inflated(blocks: Iterable[bytes], path: str) -> Iterator[bytes]:
+    """The content of a gzip file, which may consist of several one after the other; its checksum is verified."""
+    inflate = zlib.decompressobj(_GZIP)
+    try:
+        for block in blocks:
+            rest = block
+            while rest:
+                if inflate.eof:
+                    rest = rest.lstrip(b"\0")  # padding
+                    inflate = zlib.decompressobj(_GZIP) if rest else inflate
+                yield inflate.decompress(rest, _PIECE)
+                rest = inflate.unconsumed_tail or inflate.unused_data if rest else b""
+    except zlib.error:
+        raise _damaged(path) from None
+    if not inflate.eof:
+        raise CorruptSnapshotError(f"The compressed file {path} is cut off.")
+
+
+def _damaged(path: str) -> CorruptSnapshotError:
+    return CorruptSnapshotError(f"The compressed file {path} is damaged, or is not gzip.")
+
+
+# -- the first row -----------------------------------------------------------------------------------------
+
+
+def _end_of_first(text: str, form: FileFormat) -> int | None:
+    """Where the first row ends; None where no line end follows it."""
+    quoted, begins = False, True
+    for place, character in enumerate(text):
+        if quoted:
+            quoted = character != '"'  # a doubled one closes, and opens again
+        elif character in "\r\n":
+            return place
+        elif character == '"' and form.quoted and begins:
+            quoted = True
+        else:
+            begins = character == form.delimiter or (begins and character == " ")
+    return None
+
+
+def _cells(line: str, form: FileFormat) -> list[str] | None:
+    class Dialect(csv.excel):
+        delimiter = form.delimiter
+        quoting = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
+        skipinitialspace = True
+
+    try:
+        return next(csv.reader(io.StringIO(line, newline=""), Dialect), None)
+    except csv.Error:
+        return None  # longer than any name
