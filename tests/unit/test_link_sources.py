@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.linking.sources import NOT_INGESTED, LinkedTable, linked_tables
+from shared.settings import DataSource
+from tests.support.catalogs import CRM, source
+
+
+def linked(
+    pairs: list[tuple[str, str]], *sources: DataSource, url: str = CRM, known: tuple[str, ...] = ()
+) -> list[LinkedTable]:
+    return linked_tables(pairs, {one.name: one for one in sources}, url, known)
+
+
+def test_a_table_of_the_connected_organization_is_linked() -> None:
+    assert linked([("CRM", "contact")], source("CRM", CRM)) == [LinkedTable("contact", (("CRM", "contact"),))]
+
+
+def test_logical_name_and_key_come_from_the_configuration() -> None:
+    crm = source("CRM", CRM, Kontakte=("contact", "contactid"))
+    assert linked([("CRM", "Kontakte")], crm) == [LinkedTable("contact", (("CRM", "Kontakte"),), "contactid")]
+
+
+def test_names_of_the_lake_are_compared_without_case_and_kept_as_they_are() -> None:
+    crm = source("crm", CRM, kontakte=("contact", None))
+    assert linked([("CRM", "Kontakte"), ("CRM", "Lead")], crm) == [
+        LinkedTable("contact", (("CRM", "Kontakte"),)),
+        LinkedTable("lead", (("CRM", "Lead"),)),
+    ]
+
+
+def test_two_sources_of_one_table_are_one_task() -> None:
+    sources = source("CRM", CRM), source("Sales", CRM + "/", people=("contact", "contactid"))
+    assert linked([("Sales", "people"), ("CRM", "contact")], *sources) == [
+        LinkedTable("contact", (("CRM", "contact"), ("Sales", "people")), "contactid")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sources", "reason"),
+    [
+        ((), "hydration.toml has no [data_sources.Shop]"),
+        ((source("Shop"),), "[data_sources.Shop] names no Dataverse organization"),
+        (
+            (source("Shop", "https://fabrikam.crm.dynamics.com"),),
+            "[data_sources.Shop] is ingested from another organization (https://fabrikam.crm.dynamics.com)",
+        ),
+    ],
+)
+def test_another_table_is_skipped_with_the_documented_text(sources: tuple[DataSource, ...], reason: str) -> None:
+    [table] = linked([("Shop", "Customers")], *sources)
+    assert table.logical_name == "customers"
+    assert table.sources == (("Shop", "Customers"),)
+    assert table.skipped.startswith(NOT_INGESTED + "\n")
+    assert table.skipped.endswith(f"The table Customers of the data source Shop is not linked: {reason}.")
+
+
+def test_a_table_that_is_linked_is_not_skipped_for_another_source_of_the_same_name() -> None:
+    found = linked([("CRM", "contact"), ("Shop", "contact")], source("CRM", CRM))
+    assert found == [LinkedTable("contact", (("CRM", "contact"),))]
+
+
+def test_the_links_of_a_table_that_left_unification_are_cleared() -> None:
+    assert linked([("CRM", "lead")], source("CRM", CRM), known=("contact", "lead")) == [
+        LinkedTable("contact", ()),
+        LinkedTable("lead", (("CRM", "lead"),)),
+    ]
+
+
+def test_a_table_that_was_linked_and_is_no_longer_ingested_is_cleared_too() -> None:
+    [table] = linked([("CRM", "contact")], source("CRM"), known=("contact",))
+    assert (table.sources, table.skipped) == ((), "")
+
+
+def test_the_order_of_the_pairs_does_not_matter() -> None:
+    pairs = [("CRM", "lead"), ("Shop", "b"), ("CRM", "contact"), ("Shop", "a")]
+    assert linked(pairs, source("CRM", CRM)) == linked(pairs[::-1], source("CRM", CRM))
+
+
+def test_nothing_unified_links_nothing() -> None:
+    assert linked([]) == []
