@@ -18,7 +18,8 @@ from shared.lake.manifest import Delivery, Entity, Manifest, parse
 MANIFEST = "model.json"
 _FOLDER = "ci_"
 _HIDDEN = ("_", ".")
-_NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""Before every change: for files that do not say when they were changed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Snapshot:
             for entity in manifest.entities
             if entity.name.casefold() == name.casefold()
         ]
-        return sorted(found, key=lambda one: one[0].last_modified or _NEVER, reverse=True)
+        return sorted(found, key=lambda one: one[0].last_modified or NEVER, reverse=True)
 
     def missing_of(self, entity: Entity) -> tuple[str, ...]:
         """The partitions of the entity that are not there."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.lake.manifest import Delivery, Entity
-from shared.lake.snapshot import Snapshot
+from shared.lake.snapshot import NEVER, Snapshot
 from shared.settings import OUTPUT_TABLES, Hydration
 from shared.tables import keys
 from shared.tables.values import MEMO_LENGTH, OF_DATA_TYPE, Column, Kind
@@ -80,6 +80,7 @@ def read(snapshot: Snapshot, hydration: Hydration) -> Catalog:
 
 def _source(snapshot: Snapshot, table: str) -> Source:
     found = [pair for name in NAMES[table] for pair in snapshot.entities(name)]
+    found.sort(key=lambda pair: pair[0].last_modified or NEVER, reverse=True)  # under whichever name
     usable = [(m, e) for m, e in found if e.delivery is not Delivery.NOT_DELIVERED]
     if not usable:
         return Source()
