@@ -8,13 +8,13 @@ from pathlib import Path
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
-from shared.errors import NotFoundError, TransientError
+from shared.errors import LostBlobError, TransientError
 from shared.lake.storage import blob_service
 from shared.settings import Settings
 
 
 class Blobs:
-    """Whole blobs by path. Raises NotFoundError and TransientError."""
+    """Whole blobs by path. Raises LostBlobError and TransientError."""
 
     def __init__(self, settings: Settings) -> None:
         self._container = blob_service(settings.lake_storage, "LakeStorage").get_container_client(
@@ -43,7 +43,7 @@ class Blobs:
         """The bytes of a blob, or None."""
         try:
             return self.read(path)
-        except NotFoundError:
+        except LostBlobError:
             return None
 
     def upload(self, path: str, file: Path) -> None:
@@ -62,6 +62,8 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except ResourceNotFoundError as fault:
-        raise NotFoundError(f"The blob {path} is gone from the app's container.") from fault
+        raise LostBlobError(
+            f"The blob {path} is gone from the app's container. Restore it (soft delete keeps deleted blobs)."
+        ) from fault
     except AzureError as fault:
         raise TransientError(f"The app's container did not answer as expected: {type(fault).__name__}.") from fault

@@ -41,13 +41,10 @@ class TaskClaim:
             return self.task
 
     def release(self) -> None:
-        """Give the task back at once, so that nobody waits for the lease."""
+        """Give the task back at once, so that nobody waits for the lease. This try does not count."""
+        phase = TaskPhase.WAITING if self.task.phase is TaskPhase.PLANNING else self.task.phase
         try:
-            self.save(
-                replace(
-                    self.task, phase=TaskPhase.WAITING if self.task.phase is TaskPhase.PLANNING else self.task.phase
-                )
-            )
+            self.save(replace(self.task, phase=phase, tries=self.task.tries - 1))
         except (ConflictError, TransientError):
             _log.info("claim.not_released", extra={"run": self.task.run, "task": self.task.key})
 
@@ -79,7 +76,7 @@ def claimed(services: Services, task: Task, *, phase: TaskPhase) -> Iterator[Tas
     beat.start()
     try:
         yield claim
-    except TransientError:
+    except Exception:
         claim.release()
         raise
     finally:

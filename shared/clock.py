@@ -9,6 +9,7 @@ from threading import Lock
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
+_SENT = "hydration.sent"
 _TOLERANCE = timedelta(seconds=2)  # the Date header has whole seconds; smaller differences are noise
 
 
@@ -38,7 +39,12 @@ class ServerTimePolicy(SansIOHTTPPolicy):  # type: ignore[type-arg]
         super().__init__()
         self._clock = clock
 
-    def on_response(self, request: PipelineRequest, response: PipelineResponse) -> None:  # type: ignore[type-arg]  # noqa: ARG002
-        """Called by the pipeline for every answer."""
-        if date := response.http_response.headers.get("Date"):
+    def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]
+        """Called by the pipeline for every request."""
+        request.context[_SENT] = datetime.now(UTC)
+
+    def on_response(self, request: PipelineRequest, response: PipelineResponse) -> None:  # type: ignore[type-arg]
+        """Called by the pipeline for every answer. An answer that took long tells the time of long ago."""
+        date, sent = response.http_response.headers.get("Date"), request.context.get(_SENT)
+        if date and sent is not None and datetime.now(UTC) - sent < _TOLERANCE:
             self._clock.learn(parsedate_to_datetime(date))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shared.claims import TaskClaim, claimed, is_held
-from shared.delta import engine, state
+from shared.delta import engine, source, state
 from shared.delta.counts import Counts
 from shared.errors import ConflictError
 from shared.runs import lifecycle, paths
@@ -38,22 +38,25 @@ def close(services: Services, message: TableMessage) -> None:
     chunks = services.store.chunks(task)
     if any(not chunk.done for chunk in chunks):
         return
+    pointer = services.store.pointer(run.organization_id, services.settings.hydration.publisher_prefix, task.subject)
+    if pointer.path != task.base_state and (pointer.run, pointer.attempt) != (run.id, task.attempt):
+        leave_uncertain(services, run, task, "another run has committed the state of this table meanwhile.")
+        lifecycle.advance(services, run.environment, run.id)
+        return
     try:
-        with claimed(services, task, phase=TaskPhase.PLANNED) as claim:
-            _close(services, run, claim, chunks)
+        with claimed(services, task, phase=TaskPhase.PLANNED) as claim, source.faults():
+            _close(services, run, claim, chunks, pointer)
     except ConflictError:
         return
+    services.store.moved(run.id, task.key)
     lifecycle.advance(services, run.environment, run.id)
 
 
-def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk]) -> None:
+def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], pointer: Pointer) -> None:
     task = claim.task
     folder = paths.plan(run.environment, task, task.attempt)
     exceptions = list(_exceptions(services, folder, chunks))
     with engine.connect(services.settings) as (connection, place):
-        pointer = services.store.pointer(
-            run.organization_id, services.settings.hydration.publisher_prefix, task.subject
-        )
         pending = [_fetch(services, path, place / f"pending-{n}.parquet") for n, path in enumerate(pointer.pending)]
         base = _fetch(services, task.base_state, place / "base.parquet") if task.base_state else None
         state.open_state(connection, base, pending)
@@ -62,7 +65,7 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk]) 
         sent = state.conclude(connection, delta, progress, [row[:3] for row in exceptions])
         state.save(connection, "next_state", place / "next.parquet")
         _report(services, run, task, exceptions, _planned_rejects(services, folder, place))
-        _commit(services, run, task, place / "next.parquet")
+        _commit(services, run, task, pointer, place / "next.parquet")
     claim.save(_ended(task, sent))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
 
@@ -74,7 +77,7 @@ def _fetch(services: Services, path: str, file: Path) -> Path:
 
 def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> None:
     """End a task whose outcome cannot be committed: until a later run commits, all rows of its plan are uncertain."""
-    if task.phase is not TaskPhase.PLANNED:
+    if task.phase is not TaskPhase.PLANNED or is_held(services, task):
         return
     prefix = services.settings.hydration.publisher_prefix
     known = services.store.pointer(run.organization_id, prefix, task.subject)
@@ -88,17 +91,16 @@ def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> No
 def _exceptions(services: Services, folder: str, chunks: list[Chunk]) -> Iterator[tuple[str, str, bool, str, str]]:
     for chunk in chunks:
         content = services.blobs.read_if_there(paths.exceptions(folder, chunk.number))
-        if content:
-            yield from map(tuple, json.loads(content).values())
+        for place, row in json.loads(content).items() if content else ():
+            if int(place) < chunk.sent:
+                yield tuple(row)
 
 
-def _commit(services: Services, run: Run, task: Task, file: Path) -> None:
+def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path) -> None:
+    """Let the pointer, as it was read before, name the new state. Raises ConflictError where it has changed."""
     prefix = services.settings.hydration.publisher_prefix
-    known = services.store.pointer(run.organization_id, prefix, task.subject)
     if (known.run, known.attempt) == (run.id, task.attempt):
         return
-    if known.path != task.base_state:
-        raise ConflictError(f"The applied state of {task.subject} is not the one that the run was planned against.")
     path = paths.state(run.organization_id, prefix, task.subject, run.id, task.attempt)
     services.blobs.upload(path, file)
     pointer = Pointer(path, run.id, task.attempt, task.subject, task.kind, etag=known.etag)
@@ -143,7 +145,7 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
     if counts.missing:
         yield f"{counts.missing:,} source rows do not exist in Dataverse; the next run tries them again."
     if sent.held:
-        yield f"{sent.held:,} {rows} were kept, because something still refers to them; the next run tries again."
+        yield f"{sent.held:,} {rows} could not be removed; rejects.csv says why of each, the next run tries again."
     yield from task.notes
 
 

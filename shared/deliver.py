@@ -12,7 +12,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared import close, plan, prepare, send, start
-from shared.errors import ConflictError, CorruptSnapshotError, NotFoundError, ThrottledError, TransientError
+from shared.claims import is_held
+from shared.errors import (
+    ConfigurationError,
+    CorruptSnapshotError,
+    HydrationError,
+    LostBlobError,
+    NotFoundError,
+    ThrottledError,
+    TransientError,
+)
 from shared.runs import lifecycle
 from shared.runs.messages import Step, TableMessage, decode_chunk, decode_table
 from shared.runs.model import Kind, Phase, Status, TaskPhase
@@ -46,6 +55,8 @@ def step(services: Services, body: bytes) -> None:
         _STEPS[message.step](services, message)
     except NotFoundError as fault:
         _log.warning("step.dropped", extra={"run": message.run, "step": str(message.step), "reason": str(fault)})
+    except (ConfigurationError, LostBlobError) as fault:
+        abandon_step(services, message, str(fault))
     except TransientError as fault:
         if message.tries >= MOST_TRIES:
             abandon_step(services, message, f"{fault} Given up after {message.tries} attempts.")
@@ -91,20 +102,21 @@ def abandon_step(services: Services, message: TableMessage, reason: str) -> None
     """End what a step was to do, with the reason. Nothing that was sent is forgotten."""
     _log.error("step.abandoned", extra={"run": message.run, "step": str(message.step), "reason": reason})
     run = services.store.run(message.environment, message.run)
-    if run.phase is Phase.ENDED:
+    if run.phase is Phase.ENDED or run.attempt != message.round:
         return
     if message.task:
         task = services.store.task(message.run, message.task)
         if message.step is Step.CLOSE:
             close.leave_uncertain(services, run, task, reason)
-        elif task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING}:
+        elif task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING} and not is_held(services, task):
             lifecycle.end_task(services, task, Status.FAILED, reason)
         lifecycle.advance(services, run.environment, run.id)
-    elif run.phase in {Phase.STARTING, Phase.PREPARING}:
+    elif (message.step, run.phase) in {(Step.START, Phase.STARTING), (Step.PREPARE, Phase.PREPARING)}:
+        # First the run, guarded by its version: nobody can begin to send while its tasks are ended.
+        lifecycle.end_run(services, run, Status.FAILED, reason)
         for task in services.store.tasks(run.id):
             if task.phase is not TaskPhase.ENDED:
                 lifecycle.end_task(services, task, Status.FAILED, "The run ended before anything of it was written.")
-        lifecycle.end_run(services, run, Status.FAILED, reason)
 
 
 def _wait(tries: int) -> float:
@@ -120,8 +132,10 @@ def reconcile(services: Services) -> None:
                 lifecycle.advance(services, environment.id, lock.run)
             else:
                 lifecycle.start_next(services, environment.id)
-        except (TransientError, ConflictError, NotFoundError) as fault:
+        except HydrationError as fault:
             _log.warning("reconcile.put_off", extra={"environment": environment.id, "reason": str(fault)})
+        except Exception as fault:  # noqa: BLE001  one environment's trouble must not stop the others
+            _log.error("reconcile.failed", extra={"environment": environment.id, "fault": type(fault).__name__})
 
 
 def sweep(services: Services) -> None:
@@ -129,5 +143,7 @@ def sweep(services: Services) -> None:
     for environment in services.lake.environments():
         try:
             _log.info("sweep", extra={"environment": environment, "found": lifecycle.look(services, environment)})
-        except TransientError as fault:
+        except HydrationError as fault:
             _log.warning("sweep.put_off", extra={"environment": environment, "reason": str(fault)})
+        except Exception as fault:  # noqa: BLE001  one environment's trouble must not stop the others
+            _log.error("sweep.failed", extra={"environment": environment, "fault": type(fault).__name__})

@@ -8,6 +8,7 @@ HydrationError
 ├── RequirementError        a documented requirement of a task is not met: the task is Skipped
 ├── CorruptSnapshotError    the lake's files cannot be read as what their manifest says
 ├── NotFoundError           something that was named does not exist
+├── LostBlobError           a blob that the app wrote itself is gone
 └── ClaimLostError          another worker holds the work, or the run is over: stop without writing
 """
 
@@ -54,6 +55,10 @@ class CorruptSnapshotError(HydrationError):
 
 class NotFoundError(HydrationError):
     """The run, task or row that was named does not exist."""
+
+
+class LostBlobError(HydrationError):
+    """A blob that the app wrote itself is gone from its container. It can be restored by soft delete."""
 
 
 class ClaimLostError(HydrationError):

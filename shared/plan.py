@@ -16,7 +16,13 @@ from shared.delta import chunks, compare, engine, source, state
 from shared.delta.compare import Delta, Policy
 from shared.delta.counts import Counts
 from shared.draft import Draft, Planning, draft, policy
-from shared.errors import ConfigurationError, ConflictError, CorruptSnapshotError, RequirementError, TransientError
+from shared.errors import (
+    ConfigurationError,
+    ConflictError,
+    CorruptSnapshotError,
+    LostBlobError,
+    RequirementError,
+)
 from shared.lake.snapshot import Snapshot
 from shared.runs import lifecycle, paths
 from shared.runs.messages import TableMessage
@@ -32,9 +38,12 @@ def plan(services: Services, message: TableMessage) -> None:
 
     Raises TransientError when it must be tried again; any other fault ends the task.
     """
-    run = services.store.run(message.environment, message.run)
+    # The task is read first: if its run begins another round in between, claiming it conflicts.
     task = services.store.task(message.run, message.task)
+    run = services.store.run(message.environment, message.run)
     if run.phase is not Phase.PLANNING or task.phase not in {TaskPhase.WAITING, TaskPhase.PLANNING}:
+        return
+    if not run.attempt == task.round == message.round:
         return
     if is_held(services, task):
         return  # reconciliation asks again when its claim lapses
@@ -43,26 +52,18 @@ def plan(services: Services, message: TableMessage) -> None:
             _plan_or_end(services, run, claim)
     except ConflictError:
         return  # another worker was faster
+    services.store.moved(run.id, task.key)
     lifecycle.advance(services, run.environment, run.id)
 
 
 def _plan_or_end(services: Services, run: Run, claim: TaskClaim) -> None:
-    import duckdb  # noqa: PLC0415  a quarter second of cold start
-
     try:
-        _publish(services, run, claim)
+        with source.faults():
+            _publish(services, run, claim)
     except RequirementError as fault:
         _end(claim, Status.SKIPPED, str(fault))
-    except ConfigurationError as fault:
+    except (ConfigurationError, CorruptSnapshotError, LostBlobError) as fault:
         _end(claim, Status.FAILED, f"{fault} {_NOTHING}")
-    except CorruptSnapshotError as fault:
-        _end(claim, Status.FAILED, f"{fault} {_NOTHING}")
-    except duckdb.OutOfMemoryException:
-        _end(claim, Status.FAILED, f"The comparison needs more memory than PLAN_MEMORY_LIMIT allows. {_NOTHING}")
-    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.BinderException) as fault:
-        _end(claim, Status.FAILED, f"The snapshot cannot be read: {source.describe(fault)} {_NOTHING}")
-    except duckdb.Error as fault:
-        raise TransientError(f"The snapshot could not be compared: {source.describe(fault)}") from None
 
 
 def _end(claim: TaskClaim, status: Status, detail: str) -> None:

@@ -22,8 +22,9 @@ def prepare(services: Services, message: TableMessage) -> None:
     A lake that changed meanwhile sends the run back to wait: nothing was written yet. Raises TransientError.
     """
     run = services.store.run(message.environment, message.run)
-    if run.phase is not Phase.PREPARING:
+    if run.phase is not Phase.PREPARING or run.attempt != message.round:
         return
+    run = services.store.save_run(run)  # whoever began before cannot finish any more: only one lets the run be sent
     if services.lake.snapshot(run.environment).fingerprint != run.fingerprint:
         lifecycle.requeue(
             services, run, "The lake changed while the run was planned; nothing was written. It waits and plans anew."
@@ -33,6 +34,7 @@ def prepare(services: Services, message: TableMessage) -> None:
     planned = [task for task in services.store.tasks(run.id) if task.phase is TaskPhase.PLANNED and not task.failure]
     for task in sorted(planned, key=lambda one: (one.kind is Kind.LINK, not one.is_profile)):
         _prepare_task(services, run, task, snapshot)
+        services.store.moved(run.id, task.key)
     services.store.save_run(replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent."))
     lifecycle.advance(services, run.environment, run.id)
 

@@ -16,7 +16,14 @@ from shared.dataverse import bulk
 from shared.dataverse.bulk import RowFault, TableName
 from shared.dataverse.client import Client
 from shared.delta import chunks
-from shared.errors import ClaimLostError, ConfigurationError, ConflictError, ThrottledError, TransientError
+from shared.errors import (
+    ClaimLostError,
+    ConfigurationError,
+    ConflictError,
+    LostBlobError,
+    ThrottledError,
+    TransientError,
+)
 from shared.runs import lifecycle, paths
 from shared.runs.messages import ChunkMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Task, TaskPhase
@@ -26,7 +33,7 @@ from shared.tables.catalog import table_name
 _log = logging.getLogger(__name__)
 
 MOST_TRIES = 50
-"""How often a chunk is taken up before it is given up: with the waits between them, most of a day."""
+"""How often a chunk is taken up before it is given up: with the waits between them, about seven hours."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 600.0
 
@@ -66,6 +73,8 @@ def give_up(services: Services, message: ChunkMessage, reason: str) -> None:
     if chunk is None or chunk.done:
         return
     fail(services, task, reason)
+    if chunk.lease_until is not None and chunk.lease_until > services.clock.now():
+        return  # a request may be under way: whoever holds the chunk concludes it, or it is asked for again later
     services.store.conclude_chunk(replace(chunk, failure=reason))
     lifecycle.advance(services, message.environment, message.run)
 
@@ -96,6 +105,7 @@ class _Sending:
         self._folder = paths.plan(run.environment, task, task.attempt)
         self._interrupted = chunk.begun  # rows before this may have been sent by somebody who got no answer
         self._chunk = self._claim(replace(chunk, tries=chunk.tries + 1), begun=chunk.begun)
+        self._stale = False
         self._exceptions = self._known_exceptions()
 
     def go(self) -> Later | None:
@@ -104,11 +114,12 @@ class _Sending:
         try:
             self._send_all()
         except ThrottledError as fault:
+            self._chunk = replace(self._chunk, tries=self._chunk.tries - 1)  # waiting as told is no failure
             return self._again(fault.retry_after)
         except TransientError as fault:
             _log.info("chunk.again", extra=self._names() | {"reason": type(fault).__name__})
             return self._again(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._chunk.tries, 10)))
-        except ConfigurationError as fault:
+        except (ConfigurationError, LostBlobError) as fault:
             return self._conclude(str(fault))
         return self._conclude("")
 
@@ -154,10 +165,16 @@ class _Sending:
         run = self._services.store.run(self._run.environment, self._run.id)
         if run.phase is not Phase.SENDING:
             raise ClaimLostError("The run is over.")
-        limit = timedelta(seconds=self._services.settings.dataverse_timeout_seconds)
+        settings = self._services.settings
+        # The time limit counts for each part of a request, so half of what the lease has beyond it is kept in hand.
+        needed = (settings.dataverse_timeout_seconds + settings.lease_seconds) / 2
         lease = self._chunk.lease_until
-        if lease is None or lease - self._services.clock.now() < limit:
+        if lease is not None and lease - self._services.clock.now() >= timedelta(seconds=needed):
+            return
+        try:
             self._chunk = self._claim(self._chunk, begun=self._chunk.begun)
+        except ConflictError as fault:
+            raise ClaimLostError("Another worker has taken the chunk.") from fault
 
     # -- outcomes --------------------------------------------------------------------------------------
 
@@ -165,7 +182,9 @@ class _Sending:
         """Exceptions of rows whose outcome is known; those of a call without an outcome are asked for again."""
         content = self._services.blobs.read_if_there(paths.exceptions(self._folder, self._chunk.number))
         found = {int(place): row for place, row in json.loads(content).items()} if content else {}
-        return {place: row for place, row in found.items() if place < self._chunk.sent}
+        known = {place: row for place, row in found.items() if place < self._chunk.sent}
+        self._stale = len(known) < len(found)  # what else the blob says was never confirmed
+        return known
 
     def _note(self, start: int, end: int, records: list[bytes], faults: list[RowFault]) -> None:
         """Write what became of the rows of a call before the chunk's row says that they have an outcome."""
@@ -174,9 +193,10 @@ class _Sending:
             uncertain = fault.uncertain or place < self._interrupted
             row_id = _row_id(records[place], self._task.primary_id)
             self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, fault.message]
-        if faults:
+        if faults or self._stale:
             path = paths.exceptions(self._folder, self._chunk.number)
             self._services.blobs.write(path, json.dumps(self._exceptions).encode())
+            self._stale = False
         _log.info("chunk.call", extra=self._names() | {"rows": end - start, "faults": len(faults)})
 
     def _conclude(self, failure: str) -> Later | None:
@@ -190,9 +210,9 @@ class _Sending:
         return None
 
     def _again(self, seconds: float) -> Later:
-        """Give the claim back and say when to come again."""
+        """Give the claim back and say when to come again; copies of the message that come earlier are put off."""
         at = self._services.clock.now() + timedelta(seconds=seconds)
-        self._services.store.save_chunk(replace(self._chunk, owner="", lease_until=None))
+        self._services.store.save_chunk(replace(self._chunk, owner="", lease_until=at))
         return Later(at)
 
     def _names(self) -> dict[str, object]:

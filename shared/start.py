@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from shared.dataverse.client import Client
-from shared.delta import engine
+from shared.delta import engine, source
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
@@ -26,34 +26,39 @@ def start(services: Services, message: TableMessage) -> None:
     Raises TransientError; a run that cannot begin for another reason ends Failed and says why.
     """
     run = services.store.run(message.environment, message.run)
-    if run.phase is not Phase.STARTING:
-        return
-    snapshot = services.lake.snapshot(run.environment)
-    if snapshot.fingerprint != run.fingerprint:
-        lifecycle.requeue(services, run, "The lake changed before the run began; it waits until the lake has settled.")
-        return
-    if not snapshot.manifests:
-        lifecycle.end_run(services, run, Status.FAILED, f"No manifest can be read. {_unreadable(snapshot)}")
+    if run.phase is not Phase.STARTING or run.attempt != message.round:
         return
     try:
-        client = services.dataverse.client(services.environment(run.environment).dataverse_url)
-        organization = bind(services, run.environment, client)
-    except ConfigurationError as fault:
+        run = _begin(services, run)
+    except (ConfigurationError, CorruptSnapshotError) as fault:
+        services.store.begin_round(run, [])
         lifecycle.end_run(services, run, Status.FAILED, str(fault))
         return
-    services.blobs.write(paths.snapshot(run), snapshot.to_json())
-    services.store.replace_tasks(run.id, find_tasks(services, replace(run, organization_id=organization), snapshot))
-    planning = replace(run, phase=Phase.PLANNING, organization_id=organization, detail="The tables are being compared.")
-    run = services.store.save_run(planning)
     plans = [
-        TableMessage(Step.PLAN, run.environment, run.id, task.key)
+        TableMessage(Step.PLAN, run.environment, run.id, task.key, run.attempt)
         for task in services.store.tasks(run.id)
         if task.phase is TaskPhase.WAITING
     ]
-    if plans:
+    if plans and run.phase is Phase.PLANNING:
         services.queues.send_step(*plans)
     else:
         lifecycle.advance(services, run.environment, run.id)
+
+
+def _begin(services: Services, run: Run) -> Run:
+    """The run with its pinned snapshot and its tasks; or waiting again, where the lake has moved on."""
+    snapshot = services.lake.snapshot(run.environment)
+    if snapshot.fingerprint != run.fingerprint:
+        return lifecycle.requeue(
+            services, run, "The lake changed before the run began; it waits until the lake has settled."
+        )
+    if not snapshot.manifests:
+        raise CorruptSnapshotError(f"No manifest can be read. {_unreadable(snapshot)}")
+    client = services.dataverse.client(services.environment(run.environment).dataverse_url)
+    bound = replace(run, organization_id=bind(services, run.environment, client))
+    services.blobs.write(paths.snapshot(run), snapshot.to_json())
+    services.store.begin_round(run, find_tasks(services, bound, snapshot))
+    return services.store.save_run(replace(bound, phase=Phase.PLANNING, detail="The tables are being compared."))
 
 
 def bind(services: Services, environment: str, client: Client) -> str:
@@ -61,7 +66,12 @@ def bind(services: Services, environment: str, client: Client) -> str:
     configured = services.environment(environment)
     organization = client.who_am_i().organization_id
     known = services.store.environment(environment)
-    moved = configured.organization_id is not None and configured.organization_id.lower() == organization
+    moved = configured.organization_id is not None
+    if moved and str(configured.organization_id).lower() != organization:
+        raise ConfigurationError(
+            f"Behind {client.url} is the organization {organization}, organization_id in hydration.toml names "
+            f"{configured.organization_id}. Correct one of the two."
+        )
     if_meant = f'If that is meant, set organization_id = "{organization}" for the environment in hydration.toml'
     if known.organization_id and known.organization_id != organization and not moved:
         raise ConfigurationError(
@@ -73,7 +83,8 @@ def bind(services: Services, environment: str, client: Client) -> str:
             f"The environment was hydrated to {known.dataverse_url} and is now configured with {client.url}. "
             f"{if_meant}."
         )
-    owner = services.store.claim_organization(organization, environment)
+    configured_ids = services.settings.hydration.environments.keys()
+    owner = services.store.claim_organization(organization, environment, configured_ids)
     if owner != environment:
         raise ConfigurationError(
             f"The organization behind {client.url} is hydrated from the environment {owner} already; two would "
@@ -139,7 +150,7 @@ def _link_tasks(services: Services, run: Run, snapshot: Snapshot, found: catalog
     if not found.keys_delivered:
         return []
     try:
-        with engine.connect(services.settings) as (connection, _):
+        with source.faults(), engine.connect(services.settings) as (connection, _):
             pairs = read_pairs(connection, services, snapshot, found)
     except CorruptSnapshotError as fault:
         detail = f"The alternate keys cannot be read: {fault} No link was written or cleared."

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from shared.settings import Settings
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     import duckdb
 
 
+_ONE_AT_A_TIME = Lock()  # the memory limit is one connection's, and a small instance has room for one
+
+
 @contextmanager
 def connect(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """A connection and a folder for its files, both gone afterwards."""
     import duckdb  # noqa: PLC0415  a quarter second of cold start
 
     with (
+        _ONE_AT_A_TIME,
         tempfile.TemporaryDirectory(prefix="plan-") as folder,
         duckdb.connect(str(Path(folder) / "plan.duckdb")) as connection,
     ):

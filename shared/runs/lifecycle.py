@@ -11,6 +11,7 @@ import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 
 from shared.errors import ConflictError, NotFoundError
 from shared.lake.snapshot import Snapshot
@@ -47,7 +48,7 @@ def _look(services: Services, environment: str) -> str:
     snapshot = services.lake.snapshot(environment)
     known = services.store.environment(environment)
     if not snapshot.manifests and not snapshot.unreadable:
-        return "no manifest is there"
+        return _no_manifest(services, environment)
     seen = decide.observe(
         known, snapshot.fingerprint, whole=snapshot.whole, now=services.clock.now(), patience=services.patience
     )
@@ -69,6 +70,16 @@ def _look(services: Services, environment: str) -> str:
         services.store.save_environment(seen.environment)
     start_next(services, environment)
     return "a run was opened" if opening.opens else "nothing is new"
+
+
+def _no_manifest(services: Services, environment: str) -> str:
+    """Runs that somebody asked for do not wait for ever for an environment without output."""
+    patience = timedelta(seconds=services.settings.hydration.whole_within_seconds)
+    for run in services.store.waiting_runs(environment):
+        if run.opened is None or services.clock.now() - run.opened >= patience:
+            reason = f"The folder ci_{environment} has no model.json: Customer Insights has written nothing to it."
+            end_run(services, run, Status.FAILED, reason)
+    return "no manifest is there"
 
 
 def _automatic(services: Services, environment: str, snapshot: Snapshot) -> Run:
@@ -116,6 +127,9 @@ def _not_configured(services: Services, environment: str) -> str:
 def request_run(services: Services, environment: str, mode: Mode, tables: tuple[str, ...]) -> Run:
     """A manual rerun: it waits for its turn and takes the newest settled snapshot. Raises ConfigurationError."""
     services.environment(environment)
+    for waiting in services.store.waiting_runs(environment):
+        if waiting.manual and (waiting.mode, waiting.tables) == (mode, tables):
+            return waiting  # the same was asked for already, and has not begun
     run = Run(
         new_run_id(services), environment, mode, manual=True, tables=tables, opened=services.clock.now(),
         detail="It waits for a settled snapshot and for its turn.",
@@ -140,20 +154,21 @@ def start_next(services: Services, environment: str) -> None:
             services.store.save_runs([started], lock=(run.id, lock))
         except ConflictError:
             continue
-        services.queues.send_step(TableMessage(Step.START, environment, run.id))
+        services.queues.send_step(TableMessage(Step.START, environment, run.id, round=run.attempt))
         _log.info("run.started", extra={"run": run.id, "environment": environment})
         return
 
 
-def requeue(services: Services, run: Run, reason: str) -> None:
+def requeue(services: Services, run: Run, reason: str) -> Run:
     """The lake moved on before anything was written: give the turn back and wait for the lake to settle."""
     again = replace(
         run, phase=Phase.WAITING, status=Status.QUEUED, fingerprint="", attempt=run.attempt + 1, stage=0, dispatched=0,
         detail=reason,
     )  # fmt: skip
     lock = services.store.lock(run.environment)
-    services.store.save_runs([again], lock=("", lock) if lock.run == run.id else None)
+    (again,) = services.store.save_runs([again], lock=("", lock) if lock.run == run.id else None)
     _log.info("run.requeued", extra={"run": run.id, "environment": run.environment})
+    return again
 
 
 def end_run(services: Services, run: Run, status: Status, detail: str) -> None:
@@ -205,12 +220,14 @@ def _open_stages(services: Services, run: Run, tasks: list[Task]) -> dict[str, i
 
 def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.Action) -> bool:
     """Carry an action out. True: the run is another one now, look again."""
-    step = TableMessage(Step.START, run.environment, run.id)
+    step = TableMessage(Step.START, run.environment, run.id, round=run.attempt)
     match action:
         case decide.SendStart():
             services.queues.send_step(step)
+            services.store.moved(run.id, "")
         case decide.SendPlan(task):
             services.queues.send_step(replace(step, step=Step.PLAN, task=task.key))
+            services.store.moved(run.id, task.key)
         case decide.SendClose(task):
             services.queues.send_step(replace(step, step=Step.CLOSE, task=task.key))
         case decide.FailTask(task, reason):
@@ -222,6 +239,7 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
                     replace(run, phase=Phase.PREPARING, detail="All is planned; Dataverse is being prepared.")
                 )
             services.queues.send_step(replace(step, step=Step.PREPARE))
+            services.store.moved(run.id, "")
         case decide.OpenStage(stage):
             services.store.save_run(replace(run, stage=stage, detail=f"Stage {stage} of {LAST_STAGE} is being sent."))
             return True

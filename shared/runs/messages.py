@@ -31,6 +31,7 @@ class TableMessage:
     environment: str
     run: str
     task: str = ""
+    round: int = 1  # the run's attempt that it belongs to
     tries: int = 0  # how often it was put off
 
     @property
@@ -66,7 +67,7 @@ def decode_table(body: bytes) -> TableMessage:
     try:
         content = json.loads(body)
         environment, run, task = (str(content[name]) for name in ("environment", "run", "task"))
-        return TableMessage(Step(content["step"]), environment, run, task, int(content["tries"]))
+        return TableMessage(Step(content["step"]), environment, run, task, int(content["round"]), int(content["tries"]))
     except (ValueError, KeyError, TypeError, OverflowError) as fault:
         raise CorruptSnapshotError(f"A message of {TABLES_QUEUE} is not one of this app: {fault!r}.") from fault
 

@@ -132,6 +132,7 @@ class Task:
     chunks: int = 0
     set_name: str = ""  # how its Dataverse table is addressed
     primary_id: str = ""
+    round: int = 1  # the attempt of its run that it belongs to
     notes: tuple[str, ...] = ()  # sentences for the detail text
     counts: Counts = field(default_factory=Counts)
     updated: datetime | None = None

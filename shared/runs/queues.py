@@ -44,6 +44,7 @@ class Queues:
         self._send(UPSERTS_QUEUE if kind is Kind.TABLE else BACKSTAMPS_QUEUE, messages, at)
 
     def _send(self, queue: str, messages: Sequence[TableMessage | ChunkMessage], at: datetime | None) -> None:
+        from azure.core.exceptions import AzureError  # noqa: PLC0415
         from azure.servicebus import ServiceBusMessage  # noqa: PLC0415  nearly half a second of cold start
         from azure.servicebus.exceptions import MessageSizeExceededError, ServiceBusError  # noqa: PLC0415
 
@@ -63,7 +64,7 @@ class Queues:
                         batch = sender.create_message_batch()
                         batch.add_message(envelope)
                 sender.send_messages(batch)
-            except (ServiceBusError, ValueError) as fault:
+            except (ServiceBusError, AzureError, ValueError) as fault:
                 self._drop(queue)
                 raise TransientError(f"The queue {queue} took no messages: {type(fault).__name__}.") from fault
 

@@ -23,6 +23,9 @@ class Patience:
     tries: int = 10  # how often a plan is begun before its task fails
 
 
+_MOST_AT_ONCE = 40
+
+
 # -- the lake ------------------------------------------------------------------------------------------
 
 
@@ -63,9 +66,11 @@ class Opening:
 def open_runs(environment: Environment, waiting: Sequence[Run], fingerprint: str) -> Opening:
     """Idempotent: the same snapshot opens one automatic run, however often it is announced.
 
+    At most 40 runs are changed at once: a transaction takes 100 rows, and the others follow at the next look.
+
     Waiting runs without a snapshot take this one. Automatic runs that wait with an older snapshot are covered by it.
     """
-    without = tuple(replace(run, fingerprint=fingerprint) for run in waiting if not run.fingerprint)
+    without = tuple(replace(run, fingerprint=fingerprint) for run in waiting if not run.fingerprint)[:_MOST_AT_ONCE]
     covers_all = any(not run.tables for run in without)
     news = fingerprint != environment.opened_fingerprint
     older = tuple(
@@ -73,7 +78,7 @@ def open_runs(environment: Environment, waiting: Sequence[Run], fingerprint: str
         for run in waiting
         if run.fingerprint and run.fingerprint != fingerprint and not run.manual and not run.tables
     )
-    replaced = older if news or covers_all else ()
+    replaced = older[:_MOST_AT_ONCE] if news or covers_all else ()
     return Opening(without, opens=news and not covers_all, superseded=replaced)
 
 
@@ -164,7 +169,7 @@ def reconcile(
     if run.phase is Phase.STARTING:
         return [SendStart()] if stalled else []
     if run.phase is Phase.PLANNING:
-        return _planning(tasks, now, patience)
+        return _planning(tasks, now, patience, stalled=stalled)
     if run.phase is Phase.PREPARING:
         return [Prepare(already=True)] if stalled else []
     if run.phase is Phase.SENDING:
@@ -172,7 +177,7 @@ def reconcile(
     return []
 
 
-def _planning(tasks: Sequence[Task], now: datetime, patience: Patience) -> list[Action]:
+def _planning(tasks: Sequence[Task], now: datetime, patience: Patience, *, stalled: bool) -> list[Action]:
     open_tasks = [task for task in tasks if task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING}]
     if not open_tasks:
         return [Prepare(already=False)]
@@ -180,17 +185,13 @@ def _planning(tasks: Sequence[Task], now: datetime, patience: Patience) -> list[
     for task in open_tasks:
         if task.tries >= patience.tries and not _held(task, now):
             actions.append(FailTask(task, f"It could not be planned: begun {task.tries} times, never finished."))
-        elif not _held(task, now) and _quiet(task, now, patience):
+        elif stalled and not _held(task, now):
             actions.append(SendPlan(task))
     return actions
 
 
 def _held(task: Task, now: datetime) -> bool:
     return bool(task.owner) and task.lease_until is not None and task.lease_until > now
-
-
-def _quiet(task: Task, now: datetime, patience: Patience) -> bool:
-    return task.updated is None or now - task.updated >= timedelta(seconds=patience.resend)
 
 
 def _sending(

@@ -8,7 +8,7 @@ HydrationState   partition = organization: which file holds the applied state of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -174,13 +174,21 @@ class Store:
         task = replace(task, updated=self.clock.now())
         return replace(task, etag=self._tasks.write(Write(task, key(task.run), f"task {key(task.key)}", task.etag)))
 
-    def replace_tasks(self, run: str, tasks: Iterable[Task]) -> None:
-        """Exactly these tasks, from the start: for a run that pins its snapshot (again)."""
-        wanted = {task.key: replace(task, updated=self.clock.now()) for task in tasks}
-        for gone in self.tasks(run):
-            if gone.key not in wanted:
-                self._tasks.transact([Delete(key(run), f"task {key(gone.key)}", gone.etag)])
-        self._tasks.insert_all(Write(task, key(run), f"task {key(task.key)}") for task in wanted.values())
+    def begin_round(self, run: Run, tasks: Iterable[Task]) -> None:
+        """Exactly these tasks for the run's attempt; those that were written for it before are left as they are.
+
+        Raises ConflictError where another worker does the same at the same moment.
+        """
+        wanted = {task.key: replace(task, round=run.attempt, updated=self.clock.now()) for task in tasks}
+        known = {task.key: task for task in self.tasks(run.id)}
+        for old in known.values():
+            if old.round != run.attempt and old.key not in wanted:
+                self._tasks.transact([Delete(key(run.id), f"task {key(old.key)}", old.etag)])
+        for task in wanted.values():
+            before = known.get(task.key)
+            if before is None or before.round != run.attempt:
+                etag = before.etag if before else ""
+                self._tasks.write(Write(task, key(run.id), f"task {key(task.key)}", etag))
 
     def moved(self, run: str, task: str) -> None:
         """Note that the task got something done just now."""
@@ -253,13 +261,13 @@ class Store:
         row = f"state {key(prefix)}|{key(pointer.table)}"
         self._state.write(Write(pointer, key(organization), row, pointer.etag))
 
-    def claim_organization(self, organization: str, environment: str) -> str:
-        """The environment that writes to an organization: the first that asked."""
-        found = self._state.get(Owner, key(organization), "owner")
-        if found is None:
-            try:
-                self._state.write(Write(Owner(environment), key(organization), "owner"))
-            except ConflictError:
-                return self.claim_organization(organization, environment)
-            return environment
-        return found.environment
+    def claim_organization(self, organization: str, environment: str, configured: Collection[str]) -> str:
+        """The environment that writes to an organization: the first that asked, as long as it is configured."""
+        found = self._state.get(Owner, key(organization), "owner") or Owner()
+        if found.environment in configured:
+            return found.environment
+        try:
+            self._state.write(Write(Owner(environment), key(organization), "owner", found.etag))
+        except ConflictError:
+            return self.claim_organization(organization, environment, configured)
+        return environment

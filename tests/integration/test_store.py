@@ -210,14 +210,24 @@ def test_a_task_keeps_everything_it_knows(store: Store, name: str) -> None:
         store.save_task(replace(saved, etag=saved.etag.replace("20", "19")))
 
 
-def test_replacing_tasks_leaves_exactly_those(store: Store, name: str) -> None:
-    store.replace_tasks(name, [task(name, "a", tries=4), task(name, "b")])
+def test_another_round_has_exactly_its_own_tasks(store: Store, name: str) -> None:
+    store.begin_round(Run(name, "e"), [task(name, "a"), task(name, "b", tries=4)])
     store.moved(name, "a")
-    store.replace_tasks(name, [task(name, "b"), *(task(name, f"c{number:03}") for number in range(150))])
+    again = Run(name, "e", attempt=2)
+    store.begin_round(again, [task(name, "b"), *(task(name, f"c{number:03}") for number in range(150))])
     found = store.tasks(name)
     assert [one.key for one in found] == ["b", *(f"c{number:03}" for number in range(150))]
-    assert {one.tries for one in found} == {0}
+    assert {(one.tries, one.round) for one in found} == {(0, 2)}
     assert store.tasks(f"{name}2") == []
+
+
+def test_a_round_that_has_begun_is_not_begun_again(store: Store, name: str) -> None:
+    run = Run(name, "e")
+    store.begin_round(run, [task(name, "a"), task(name, "b")])
+    planned = store.save_task(replace(store.task(name, "a"), phase=TaskPhase.PLANNED, attempt="x"))
+    store.begin_round(run, [task(name, "a"), task(name, "b")])
+    assert store.task(name, "a") == planned
+    assert len(store.tasks(name)) == 2
 
 
 def test_the_last_move_of_any_task_counts(store: Store, name: str) -> None:
@@ -236,7 +246,7 @@ def test_a_run_is_shown_with_its_tasks_in_order_and_how_far_they_are(store: Stor
     run = store.save_run(Run("1", name, phase=Phase.SENDING))
     planned = task("1", phase=TaskPhase.PLANNED, attempt=name, chunks=3, detail="Rows.", counts=Counts(unchanged=7))
     links = [replace(task("1", key), kind=Kind.LINK, name=f"Link {key}") for key in ("lead", "contact")]
-    store.replace_tasks("1", [*links, task("1", "AlternateKey"), planned])
+    store.begin_round(run, [*links, task("1", "AlternateKey"), planned])
     store.add_chunks([chunk(planned, number) for number in (1, 2, 3)])
     store.conclude_chunk(store.open_chunks(planned, up_to=ROWS)[0])
     services = cast("Services", SimpleNamespace(store=store))
@@ -337,22 +347,24 @@ def test_pointers_are_those_of_the_organization_and_prefix(store: Store, name: s
         (name, "a", "contact"), (name, "a", "zürich"), (name, "ab", "lead"), (f"{name}2", "a", "account"),
     ):  # fmt: skip
         store.save_pointer(organization, prefix, Pointer("path", table=table))
-    store.claim_organization(name, "environment")
+    store.claim_organization(name, "environment", ["environment"])
     assert sorted(pointer.table for pointer in store.pointers(name, "a")) == ["contact", "zürich"]
     assert store.pointers(name, "c") == []
 
 
 def test_an_organization_belongs_to_the_first_that_asks(store: Store, name: str) -> None:
     start = threading.Barrier(6)
+    configured = [f"environment{number}" for number in range(6)]
 
     def claim(number: int) -> str:
         start.wait()
-        return store.claim_organization(name, f"environment{number}")
+        return store.claim_organization(name, f"environment{number}", configured)
 
     with ThreadPoolExecutor(6) as workers:
         owners = set(workers.map(claim, range(6)))
     assert len(owners) == 1
-    assert {store.claim_organization(name, "late")} == owners
+    assert {store.claim_organization(name, "late", [*configured, "late"])} == owners
+    assert store.claim_organization(name, "late", ["late"]) == "late", "the owner is configured no more"
 
 
 # -- faults --------------------------------------------------------------------------------------------------

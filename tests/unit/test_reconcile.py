@@ -193,13 +193,17 @@ def test_a_step_is_asked_for_again_when_nothing_moved(phase: Phase, action: Acti
 
 
 def test_plans_are_asked_for_again_when_nobody_holds_them() -> None:
-    quiet = task("a", TaskPhase.WAITING, updated=ago(300))
-    fresh = task("b", TaskPhase.WAITING, updated=ago(299))
+    waiting = task("a", TaskPhase.WAITING, updated=ago(1))
     held = task("c", TaskPhase.PLANNING, updated=ago(300), owner="w", lease_until=NOW + timedelta(seconds=1))
     lapsed = task("d", TaskPhase.PLANNING, updated=ago(300), owner="w", lease_until=NOW)
-    never = task("e", TaskPhase.WAITING)
-    found = decide(run(Phase.PLANNING), quiet, fresh, held, lapsed, never, task("f"))
-    assert found == [SendPlan(quiet), SendPlan(lapsed), SendPlan(never)]
+    still = run(Phase.PLANNING, updated=ago(300))
+    assert decide(still, waiting, held, lapsed, task("f")) == [SendPlan(waiting), SendPlan(lapsed)]
+
+
+def test_plans_that_wait_in_the_queue_are_not_asked_for_again_while_others_move() -> None:
+    waiting = task("a", TaskPhase.WAITING, updated=ago(9999))
+    assert decide(run(Phase.PLANNING, updated=ago(9999)), waiting, moved=ago(299)) == []
+    assert decide(run(Phase.PLANNING, updated=ago(299)), waiting) == []
 
 
 def test_a_plan_that_never_ends_is_given_up() -> None:
