@@ -232,7 +232,7 @@ def file_format(path: str, settings: FormatPart) -> FileFormat:
     if kind == "parquet":
         return FileFormat("parquet")  # it compresses inside
     if compression == "other":
-        raise _EntityFault(f"the compression of {path} is not supported: gzip, zstd or none is expected")
+        raise _EntityFault(f"the compression of {path} is not supported: gzip or none is expected")
     return FileFormat(
         kind="csv",
         headers=bool(settings.headers),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import CorruptSnapshotError
-from shared.lake.manifest import Delivery, Entity, Manifest, parse
+from shared.lake.manifest import Delivery, Entity, FileFormat, Manifest, parse
 
 MANIFEST = "model.json"
 _FOLDER = "ci_"
@@ -50,18 +50,30 @@ class Snapshot:
 
     @property
     def whole(self) -> bool:
-        """Whether there is a manifest, every manifest can be read, and every file that they name is there."""
+        """Whether there is a manifest, every manifest can be read, and every file that they name is there.
+
+        What a run must wait for is less: see `is_whole` of the catalog.
+        """
         return bool(self.manifests) and not self.missing and not self.unreadable
 
-    def entities(self, name: str) -> list[tuple[Manifest, Entity]]:
-        """Everything that is delivered or described under this name, whatever its case; the newest manifest first."""
+    def entities(self, *names: str) -> list[tuple[Manifest, Entity]]:
+        """Everything that is delivered or described under these names, whatever their case; the newest manifest first.
+
+        Of one manifest the entities come in the order of the names.
+        """
         found = [
             (manifest, entity)
             for manifest in sorted(self.manifests, key=lambda one: one.path)
+            for name in names
             for entity in manifest.entities
             if entity.name.casefold() == name.casefold()
         ]
         return sorted(found, key=lambda one: one[0].last_modified or NEVER, reverse=True)
+
+    def unreadable_since(self, manifest: Manifest) -> tuple[str, ...]:
+        """The manifests that cannot be read and are not older than this one: they may say other things than it does."""
+        moments = {path: self.files[path].last_modified or NEVER for path in self.unreadable if path in self.files}
+        return tuple(path for path, moment in sorted(moments.items()) if moment >= (manifest.last_modified or NEVER))
 
     def missing_of(self, entity: Entity) -> tuple[str, ...]:
         """The partitions of the entity that are not there."""
@@ -148,7 +160,14 @@ def _manifest(environment: str, container: str, file: File, content: bytes | str
 def _missing(entity: Entity, listed: Mapping[str, File]) -> Iterator[str]:
     if entity.delivery is not Delivery.DELIVERED:
         return
-    paths = [partition.path for partition in entity.partitions]
     # Files are created empty and written afterwards: where all are empty, nothing has been written yet.
-    unwritten = all(path not in listed or not listed[path].length for path in paths)
-    yield from (path for path in paths if unwritten or path not in listed)
+    unwritten = not any(part.path in listed and listed[part.path].length for part in entity.partitions)
+    for part in entity.partitions:
+        file = listed.get(part.path)
+        if unwritten or file is None or (not file.length and not _may_be_empty(part.format)):
+            yield part.path
+
+
+def _may_be_empty(form: FileFormat) -> bool:
+    """Whether a file without rows has no bytes: a header, gzip and Parquet take some even then."""
+    return form.kind == "csv" and not form.headers and form.compression == "none"

@@ -86,6 +86,41 @@ def test_an_entity_all_of_whose_files_are_empty_is_not_written_yet(lengths: tupl
     assert len(found.missing) == missing
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "missing"),
+    [
+        ("2.csv", {}, 0),
+        ("2.csv", {"columnHeaders": True}, 1),
+        ("2.csv.gz", {}, 1),
+        ("2.parquet", {}, 1),
+    ],
+)
+def test_an_empty_file_beside_a_filled_one_is_missing_where_even_no_rows_take_bytes(
+    name: str, settings: dict[str, object], missing: int
+) -> None:
+    content = json.loads(model(Customer=["1.csv", name]))
+    content["entities"][0]["partitions"][1]["fileFormatSettings"] = settings
+    found = taken(
+        [file("model.json"), file("1.csv"), file(name, length=0)], {"model.json": json.dumps(content).encode()}
+    )
+    assert found.missing == (f"{FOLDER}/{name}",) * missing
+
+
+def test_entities_of_several_names_come_by_age_then_in_the_order_of_the_names() -> None:
+    both = model(Profile=["1.csv"], Customer=["2.csv"])
+    files = [file("A/model.json"), file("B/model.json", minutes=5), file("1.csv"), file("2.csv"), file("3.csv")]
+    found = taken(files, {"A/model.json": both, "B/model.json": model(PROFILE=["3.csv"])})
+    names = [(manifest.path[7], entity.name) for manifest, entity in found.entities("Customer", "profile")]
+    assert names == [("B", "PROFILE"), ("A", "Customer"), ("A", "Profile")]
+
+
+def test_unreadable_manifests_that_may_say_other_things() -> None:
+    files = [file("A/model.json"), file("B/model.json", minutes=5), file("C/model.json", minutes=9), file("1.csv")]
+    content: dict[str, bytes | str] = {"A/model.json": b"{", "B/model.json": model(Customer=["1.csv"])}
+    found = taken(files, {**content, "C/model.json": b"{"})
+    assert found.unreadable_since(found.manifests[0]) == (f"{FOLDER}/C/model.json",)
+
+
 def test_manifests_that_cannot_be_read_say_why_and_hide_no_other() -> None:
     files = [file(f"{name}/model.json") for name in "ABCD"] + [file("1.csv")]
     reasons: dict[str, bytes | str] = {"A/model.json": b"", "B/model.json": b"{", "C/model.json": "too large"}
