@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shared.claims import TaskClaim, claimed, is_held
-from shared.delta import engine, source, state
+from shared.delta import engine, rejects, source, state
 from shared.delta.counts import Counts
 from shared.errors import ConflictError
 from shared.runs import lifecycle, paths
@@ -21,9 +19,6 @@ from shared.runs.store import Pointer
 from shared.services import Services
 
 _log = logging.getLogger(__name__)
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_REPORT = ("source_key", "guid", "code", "message")
 
 
 def close(services: Services, message: TableMessage) -> None:
@@ -64,7 +59,10 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], 
         progress = [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks]
         sent = state.conclude(connection, delta, progress, [row[:3] for row in exceptions])
         state.save(connection, "next_state", place / "next.parquet")
-        _report(services, run, task, exceptions, _planned_rejects(services, folder, place))
+        planned = _fetch(services, paths.rejects(folder), place / "rejects.parquet")
+        refused = [(row_id, code, text) for row_id, kind, _, code, text in exceptions if kind != "missing"]
+        if rejects.write(connection, planned, refused, place / "rejects.csv"):
+            services.blobs.upload(paths.rejects_report(run.environment, task), place / "rejects.csv")
         _commit(services, run, task, pointer, place / "next.parquet")
     claim.save(_ended(task, sent))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
@@ -147,40 +145,3 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
     if sent.held:
         yield f"{sent.held:,} {rows} could not be removed; rejects.csv says why of each, the next run tries again."
     yield from task.notes
-
-
-def _planned_rejects(services: Services, folder: str, place: Path) -> list[tuple[str, str, str, str]]:
-    import pyarrow.parquet as pq  # noqa: PLC0415  a fifth of a second of cold start
-
-    file = place / "rejects.parquet"
-    services.blobs.download(paths.rejects(folder), file)
-    rows = pq.read_table(file).to_pylist()
-    return [(str(row["source_key"] or ""), _guid(row["id"]), "invalid", str(row["fault"])) for row in rows]
-
-
-def _guid(value: object) -> str:
-    import uuid  # noqa: PLC0415
-
-    return str(uuid.UUID(bytes=value)) if isinstance(value, bytes) else str(value)
-
-
-def _report(
-    services: Services,
-    run: Run,
-    task: Task,
-    exceptions: list[tuple[str, str, bool, str, str]],
-    planned: list[tuple[str, str, str, str]],
-) -> None:
-    """One CSV for people: nothing in it is taken for a formula by a spreadsheet."""
-    refused = [("", row_id, code, text) for row_id, kind, _, code, text in exceptions if kind != "missing"]
-    if not planned and not refused:
-        return
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_REPORT)
-    writer.writerows([_harmless(cell) for cell in row] for row in [*planned, *refused])
-    services.blobs.write(paths.rejects_report(run.environment, task), b"\xef\xbb\xbf" + text.getvalue().encode())
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 from shared import close, plan, prepare, send, start
 from shared.claims import is_held
@@ -33,6 +34,8 @@ MOST_TRIES = 60
 """How often a step is put off before it is given up: with the waits between them, most of a day."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 900.0
+_DEAD_WAIT = 5.0
+_PAUSE = Event()
 
 
 def _advance(services: Services, message: TableMessage) -> None:
@@ -88,6 +91,9 @@ def dead_step(services: Services, body: bytes, reason: str) -> None:
         abandon_step(services, decode_table(body), f"Its message was given up: {reason}")
     except (CorruptSnapshotError, NotFoundError) as fault:
         _log.warning("dead_letter.dropped", extra={"reason": str(fault)})
+    except TransientError:
+        _PAUSE.wait(_DEAD_WAIT)  # a dead letter comes again at once, and nothing puts it off
+        raise
 
 
 def dead_chunk(services: Services, body: bytes, reason: str) -> None:
@@ -96,6 +102,9 @@ def dead_chunk(services: Services, body: bytes, reason: str) -> None:
         send.give_up(services, decode_chunk(body), f"A chunk's message was given up: {reason}")
     except (CorruptSnapshotError, NotFoundError) as fault:
         _log.warning("dead_letter.dropped", extra={"reason": str(fault)})
+    except TransientError:
+        _PAUSE.wait(_DEAD_WAIT)  # a dead letter comes again at once, and nothing puts it off
+        raise
 
 
 def abandon_step(services: Services, message: TableMessage, reason: str) -> None:

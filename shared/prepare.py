@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.dataverse import metadata
+from shared.dataverse.client import Client
 from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
@@ -48,11 +49,14 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
         detail = f"{fault} Nothing of it was written or removed."
         lifecycle.end_task(services, task, Status.FAILED, detail)
         return
-    if task.kind is Kind.TABLE:
+    notes = _summary(created)
+    if task.kind is Kind.LINK:
+        notes += _deletes(client, task, prefix)
+    else:
         found = metadata.table(client, catalog.table_name(prefix, task.subject), strong=bool(created))
         if found is not None:
             task = replace(task, set_name=found.set_name)
-    services.store.save_task(replace(task, notes=(*task.notes, *_summary(created))))
+    services.store.save_task(replace(task, notes=(*task.notes, *notes)))
 
 
 def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
@@ -66,6 +70,16 @@ def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
     else:
         columns = catalog.alternate_key_columns(hydration)
     return Schema(tables=(table_schema(task.subject, columns, prefix),))
+
+
+def _deletes(client: Client, task: Task, prefix: str) -> list[str]:
+    """A lookup that was there before may empty itself when its profile is deleted: say so."""
+    profile = catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)
+    table = metadata.table(client, task.subject)
+    lookup = table.lookup(lookup_schema(task.subject, prefix).logical_name, profile) if table else None
+    if lookup is None or lookup.on_delete == "Restrict":
+        return []
+    return [f"Deleting a profile empties the lookup of {task.subject} (it exists as {lookup.on_delete}, not Restrict)."]
 
 
 def _summary(created: list[str]) -> list[str]:

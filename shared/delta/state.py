@@ -50,8 +50,8 @@ def conclude(
     `exceptions` are rows with another outcome than their chunk: GUID, 'rejected' | 'missing' | 'referenced', and
     whether an earlier attempt may have written it all the same. Counts are those of the sent part.
     """
-    _create(connection, "progress", {"chunk": "INTEGER", "sent": "INTEGER", "begun": "INTEGER"}, progress)
-    _create(connection, "exception", {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}, exceptions)
+    create(connection, "progress", {"chunk": "INTEGER", "sent": "INTEGER", "begun": "INTEGER"}, progress)
+    create(connection, "exception", {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}, exceptions)
     connection.execute(f"""
         CREATE TABLE result AS
         SELECT d.id, d.op, d.entry,
@@ -84,9 +84,10 @@ def save(connection: duckdb.DuckDBPyConnection, view: str, file: Path) -> None:
     connection.execute(f"COPY (FROM {view}) TO {sql.text(str(file))} (FORMAT parquet, COMPRESSION zstd)")
 
 
-def _create(
+def create(
     connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
 ) -> None:
+    """Create a table of these columns (name -> type) and rows."""
     import pyarrow as pa  # noqa: PLC0415  a quarter second of cold start
 
     values = list(zip(*rows, strict=True)) or [()] * len(columns)

@@ -219,13 +219,16 @@ def outcome(tasks: Sequence[Task]) -> tuple[Status, str]:
         if by_status[status]:
             return status, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in by_status[status])
     if refused := by_status[Status.COMPLETED_WITH_REJECTS]:
-        return Status.COMPLETED_WITH_REJECTS, " ".join(
-            f"{task.name}: {task.counts.rejected:,} rejected, {task.counts.held:,} removals held." for task in refused
-        )
+        return Status.COMPLETED_WITH_REJECTS, " ".join(f"{task.name}: {_refusals(task)}." for task in refused)
     if not by_status[Status.SUCCESSFUL]:
         return Status.SKIPPED, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in tasks)
     written = sum(task.counts.writes for task in tasks)
     return Status.SUCCESSFUL, f"{written:,} rows were written to Dataverse." if written else "Nothing had changed."
+
+
+def _refusals(task: Task) -> str:
+    counts = ((task.counts.rejected, "rejected"), (task.counts.held, "not removed"))
+    return ", ".join(f"{number:,} {what}" for number, what in counts if number)
 
 
 def _first_sentence(detail: str) -> str:
