@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from local import snapshots
+from local import rejects, snapshots
 from local.inputs import (
     LakeFolder,
     Rows,
@@ -94,6 +94,7 @@ def hydrate(
                     console.print(f"Landing {lake.root} ...", highlight=False)
                     for environment, run in snapshots.hydrate(stack, lake, console).items():
                         written.append(result(str(lake.root), environment, run))
+                        rejects.show(stack, run, console, exports / "rejects" if exports else None)
             finally:
                 if results:
                     _write_json(results, written)
