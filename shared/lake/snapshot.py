@@ -18,8 +18,7 @@ from shared.lake.manifest import Delivery, Entity, FileFormat, Manifest, parse
 MANIFEST = "model.json"
 _FOLDER = "ci_"
 _HIDDEN = ("_", ".")
-NEVER = datetime.min.replace(tzinfo=UTC)
-"""Before every change: for files that do not say when they were changed."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,12 @@ class Snapshot:
             for entity in manifest.entities
             if entity.name.casefold() == name.casefold()
         ]
-        return sorted(found, key=lambda one: one[0].last_modified or NEVER, reverse=True)
+        return sorted(found, key=lambda one: one[0].last_modified or _NEVER, reverse=True)
 
     def unreadable_since(self, manifest: Manifest) -> tuple[str, ...]:
         """The manifests that cannot be read and are not older than this one: they may say other things than it does."""
-        moments = {path: self.files[path].last_modified or NEVER for path in self.unreadable if path in self.files}
-        return tuple(path for path, moment in sorted(moments.items()) if moment >= (manifest.last_modified or NEVER))
+        moments = {path: self.files[path].last_modified or _NEVER for path in self.unreadable if path in self.files}
+        return tuple(path for path, moment in sorted(moments.items()) if moment >= (manifest.last_modified or _NEVER))
 
     def missing_of(self, entity: Entity) -> tuple[str, ...]:
         """The partitions of the entity that are not there."""

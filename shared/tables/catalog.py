@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import ConfigurationError, CorruptSnapshotError
-from shared.lake.manifest import Delivery, Entity
-from shared.lake.snapshot import NEVER, Snapshot
+from shared.lake.manifest import Delivery, Entity, Manifest
+from shared.lake.snapshot import Snapshot
 from shared.settings import OUTPUT_TABLES, Hydration
 from shared.tables import keys
 from shared.tables.values import MEMO_LENGTH, OF_DATA_TYPE, Column, Kind
@@ -42,6 +42,7 @@ class Source:
 
     entity: Entity | None = None
     fault: str = ""  # the entity is there and cannot be used: the table fails
+    absent: str = ""  # it is named, or may be, and nothing of it can be read: the table is left alone
     note: str = ""
 
 
@@ -54,16 +55,23 @@ class Catalog:
     key_columns: tuple[keys.KeyColumn, ...]
     ambiguous: tuple[keys.Ambiguous, ...]
     skipped: tuple[tuple[str, str], ...]  # entity name -> why nothing is done with it
+    incomplete: tuple[tuple[str, str], ...] = ()  # other output tables of which files are missing -> which
+
+    @property
+    def keys(self) -> Source:
+        """Where the alternate keys come from: their own table, or the profile where no manifest names one."""
+        own = self.alternate_key
+        return own if own.entity or own.fault or own.absent else replace(self.customer, note="")
 
     @property
     def keys_fault(self) -> str:
         """Why the alternate keys cannot be known, though something was delivered."""
-        return self.alternate_key.fault or ("" if self.alternate_key.entity else self.customer.fault)
+        return self.keys.fault
 
     @property
     def keys_delivered(self) -> bool:
         """Whether the alternate keys can be read, from their own table or from the profile."""
-        return self.alternate_key.entity is not None or (self.customer.entity is not None and not self.keys_fault)
+        return self.keys.entity is not None
 
 
 def read(snapshot: Snapshot, hydration: Hydration) -> Catalog:
@@ -72,27 +80,62 @@ def read(snapshot: Snapshot, hydration: Hydration) -> Catalog:
     names = [entity.name for manifest in snapshot.manifests for entity in manifest.entities]
     columns: tuple[keys.KeyColumn, ...] = ()
     ambiguous: tuple[keys.Ambiguous, ...] = ()
-    if customer.entity is not None and alternate_key.entity is None and not alternate_key.fault:
+    if customer.entity is not None and alternate_key == Source():
         attributes = [attribute.name for attribute in customer.entity.attributes if attribute.name != CUSTOMER_ID]
         columns, ambiguous = keys.cut(attributes, hydration.data_sources, names)
-    return Catalog(customer, alternate_key, columns, ambiguous, tuple(_skipped(names, hydration)))
+    incomplete = _incomplete(snapshot)
+    skipped = [(name, why) for name, why in _skipped(names, hydration) if name not in dict(incomplete)]
+    return Catalog(customer, alternate_key, columns, ambiguous, tuple(skipped), incomplete)
+
+
+def is_whole(snapshot: Snapshot) -> bool:
+    """Whether a run need not wait: every manifest can be read, and every file that this version reads is there.
+
+    Other entities delay nothing: `Catalog.incomplete` names those of which files are missing.
+    """
+    chosen = [_usable(snapshot, NAMES[table])[:1] for table in HYDRATED]
+    missing = [path for pairs in chosen for _, entity in pairs for path in snapshot.missing_of(entity)]
+    return bool(snapshot.manifests) and not snapshot.unreadable and not missing
+
+
+def _usable(snapshot: Snapshot, names: Sequence[str]) -> list[tuple[Manifest, Entity]]:
+    """What is more than a schema, the newest first: it decides, and no older one stands in for it."""
+    return [pair for pair in snapshot.entities(*names) if pair[1].delivery is not Delivery.NOT_DELIVERED]
 
 
 def _source(snapshot: Snapshot, table: str) -> Source:
-    found = [pair for name in NAMES[table] for pair in snapshot.entities(name)]
-    found.sort(key=lambda pair: pair[0].last_modified or NEVER, reverse=True)  # under whichever name
-    usable = [(m, e) for m, e in found if e.delivery is not Delivery.NOT_DELIVERED]
+    usable = _usable(snapshot, NAMES[table])
     if not usable:
-        return Source()
+        return Source(absent=_absent(snapshot, table))
     manifest, entity = usable[0]
-    note = f"Read from {manifest.path}, the newest of {len(usable)} manifests that name it." if len(usable) > 1 else ""
+    where = f"{manifest.path}: entity {entity.name}"
+    if newer := snapshot.unreadable_since(manifest):
+        return Source(fault=f"{where}: {newer[0]} is newer and cannot be read: it may deliver this table too.")
     if entity.fault:
-        return Source(fault=f"{manifest.path}: entity {entity.name}: {entity.fault}.")
+        return Source(fault=f"{where}: {entity.fault}.")
     if missing := snapshot.missing_of(entity):
-        return Source(
-            fault=f"{manifest.path}: entity {entity.name}: these files are missing or empty: {', '.join(missing)}."
-        )
+        return Source(fault=f"{where}: these files are missing or empty: {', '.join(missing)}.")
+    several = len({one.path for one, _ in usable})
+    note = f"Read from {manifest.path}, the newest of {several} manifests that name it." if several > 1 else ""
     return Source(entity, note=note)
+
+
+def _absent(snapshot: Snapshot, table: str) -> str:
+    """Why nothing may be concluded from a table's absence; empty where simply no manifest names it."""
+    if snapshot.unreadable:
+        return f"{min(snapshot.unreadable)} cannot be read: it may deliver {table}. It was left alone."
+    named = snapshot.entities(*NAMES[table])
+    return f"{named[0][0].path}: entity {named[0][1].name}: {named[0][1].fault}. It was left alone." if named else ""
+
+
+def _incomplete(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    later = [table for table in OUTPUT_TABLES if table not in HYDRATED] + list(_OTHER_NAMES)
+    chosen = [pair for table in later for pair in _usable(snapshot, [table])[:1]]
+    return tuple(
+        (entity.name, f"{manifest.path}: entity {entity.name}: these files are missing or empty: {', '.join(missing)}.")
+        for manifest, entity in chosen
+        if (missing := snapshot.missing_of(entity))
+    )
 
 
 def _skipped(names: Sequence[str], hydration: Hydration) -> list[tuple[str, str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.lake.manifest import Attribute, Delivery, Entity, FileFormat, Manifest, Partition
@@ -35,8 +36,10 @@ def hydration(*sources: DataSource, prefix: str = "msdynci", **tables: Any) -> H
     )
 
 
-def entity(name: str, *attributes: str, fault: str | None = None, files: Sequence[str] = ("1.csv",)) -> Entity:
-    """An entity with attributes `name` or `name:type`; without files it is not delivered."""
+def entity(
+    name: str, *attributes: str, fault: str | None = None, files: Sequence[str] = ("1.csv",), why: str | None = None
+) -> Entity:
+    """An entity with attributes `name` or `name:type`; without files it is not delivered, and `why` says so."""
     pairs = [attribute.rpartition(":") if ":" in attribute else (attribute, "", "string") for attribute in attributes]
     delivery = Delivery.CORRUPT if fault else Delivery.DELIVERED if files else Delivery.NOT_DELIVERED
     return Entity(
@@ -44,7 +47,7 @@ def entity(name: str, *attributes: str, fault: str | None = None, files: Sequenc
         tuple(Attribute(attribute, kind) for attribute, _, kind in pairs),
         () if fault else tuple(Partition(file, f"{FOLDER}/{name}/{file}", FileFormat("csv")) for file in files),
         delivery,
-        fault,
+        fault or why,
     )
 
 
@@ -58,3 +61,11 @@ def snapshot(manifests: Mapping[str, Sequence[Entity]] | Sequence[Entity], *, mi
     paths = [part.path for manifest in made for one in manifest.entities for part in one.partitions]
     files = {path: File(path, "1", 10) for path in paths if path not in missing}
     return Snapshot(ENVIRONMENT, made, files, tuple(missing), {}, "fingerprint", None)
+
+
+def unreadable(found: Snapshot, **manifests: int) -> Snapshot:
+    """The same with manifests that cannot be read; 0 is older than the first manifest, 1 as old as it."""
+    moments = {f"{FOLDER}/{folder}/model.json": day for folder, day in manifests.items()}
+    start = datetime(2025, 12, 31, tzinfo=UTC)
+    files = {path: File(path, "1", 1, start + timedelta(days=day)) for path, day in moments.items()}
+    return replace(found, unreadable=dict.fromkeys(moments, "it is empty"), files={**found.files, **files})

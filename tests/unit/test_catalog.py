@@ -8,7 +8,7 @@ from shared.tables import catalog
 from shared.tables.catalog import Catalog, Source
 from shared.tables.keys import KeyColumn, Reading
 from shared.tables.values import MEMO_LENGTH, TEXT_LENGTH, Column, Kind
-from tests.support.catalogs import CRM, FOLDER, entity, hydration, snapshot, source
+from tests.support.catalogs import CRM, FOLDER, entity, hydration, snapshot, source, unreadable
 
 CUSTOMER = entity("Customer", "CustomerId", "CRM_contact_contactid", "Name")
 KEYS = entity("AlternateKey", *catalog.KEY_COLUMNS)
@@ -54,7 +54,67 @@ def test_what_no_manifest_names_is_not_delivered() -> None:
 
 def test_what_has_no_file_is_not_delivered() -> None:
     found = read(entity("Customer", "CustomerId", files=()), entity("AlternateKey", *catalog.KEY_COLUMNS, files=()))
-    assert (found.customer, found.alternate_key, found.keys_delivered) == (Source(), Source(), False)
+    assert (found.customer.entity, found.alternate_key.entity, found.keys_delivered) == (None, None, False)
+
+
+def test_keys_that_are_named_without_a_file_are_left_alone_and_not_derived() -> None:
+    found = read(CUSTOMER, entity("AlternateKey", *catalog.KEY_COLUMNS, files=(), why="the manifest names no file"))
+    why = f"{FOLDER}/Unification/model.json: entity AlternateKey: the manifest names no file. It was left alone."
+    assert found.alternate_key == found.keys == Source(absent=why)
+    assert (found.key_columns, found.keys_fault, found.keys_delivered) == ((), "", False)
+
+
+def test_keys_are_not_derived_while_a_manifest_cannot_be_read() -> None:
+    broken = f"{FOLDER}/Old/model.json"
+    found = catalog.read(unreadable(snapshot({"Unification": [CUSTOMER]}), Old=0), hydration(source("CRM", CRM)))
+    assert found.customer == Source(CUSTOMER)
+    assert found.keys == Source(absent=f"{broken} cannot be read: it may deliver AlternateKey. It was left alone.")
+    assert (found.key_columns, found.keys_delivered) == ((), False)
+
+
+def test_a_table_fails_while_a_newer_manifest_cannot_be_read() -> None:
+    made = unreadable(snapshot({"A": [CUSTOMER], "B": [KEYS]}), Middle=2)
+    found = catalog.read(made, hydration())
+    assert f"{FOLDER}/Middle/model.json is newer and cannot be read" in found.customer.fault
+    assert f"{FOLDER}/Middle/model.json is newer and cannot be read" in found.keys_fault
+    older = catalog.read(unreadable(made, Middle=1), hydration())
+    assert (older.keys, older.customer.entity) == (Source(KEYS), None)
+
+
+def test_a_newest_manifest_that_is_corrupt_is_not_replaced_by_an_older_one() -> None:
+    bad = entity("CustomerProfile", "CustomerId", fault="bad")
+    found = catalog.read(snapshot({"Old": [CUSTOMER], "New": [bad]}), hydration())
+    assert found.customer == Source(fault=f"{FOLDER}/New/model.json: entity CustomerProfile: bad.")
+
+
+# -- what a run waits for ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("missing", "whole"),
+    [("", True), ("Customer", False), ("AlternateKey", False), ("Deduplication_x", True), ("UnifiedActivity", True)],
+)
+def test_only_tables_that_are_read_are_waited_for(missing: str, whole: bool) -> None:  # noqa: FBT001
+    names = ("Customer", "AlternateKey", "Deduplication_x", "UnifiedActivity", "Stranger")
+    made = snapshot([entity(name, "CustomerId") for name in names], missing=[f"{FOLDER}/{missing}/1.csv"])
+    assert catalog.is_whole(made) is whole
+    found = catalog.read(made, hydration())
+    told = f"{FOLDER}/Unification/model.json: entity UnifiedActivity: these files are missing or empty: "
+    incomplete = (("UnifiedActivity", f"{told}{FOLDER}/UnifiedActivity/1.csv."),)
+    assert found.incomplete == (incomplete if missing == "UnifiedActivity" else ())
+    assert ("UnifiedActivity" in dict(found.skipped)) is (missing != "UnifiedActivity")
+
+
+def test_an_older_manifest_is_not_waited_for() -> None:
+    newer = entity("CustomerProfile", "CustomerId")
+    missing = [f"{FOLDER}/Customer/1.csv"]
+    assert catalog.is_whole(snapshot({"Old": [CUSTOMER], "New": [newer]}, missing=missing))
+    assert not catalog.is_whole(snapshot({"Old": [newer], "New": [CUSTOMER]}, missing=missing))
+
+
+def test_a_run_waits_for_manifests_that_can_be_read() -> None:
+    assert not catalog.is_whole(snapshot({}))
+    assert not catalog.is_whole(unreadable(snapshot([CUSTOMER]), Old=0))
 
 
 def test_a_faulty_profile_is_told_with_its_manifest_and_spoils_the_keys() -> None:
@@ -94,7 +154,7 @@ def test_of_several_manifests_the_newest_counts() -> None:
 def test_a_newer_manifest_that_tells_only_the_schema_does_not_count() -> None:
     schema = entity("Customer", "CustomerId", files=())
     found = catalog.read(snapshot({"Old": [CUSTOMER], "New": [schema]}), hydration())
-    assert found.customer == Source(CUSTOMER)
+    assert found.customer == Source(CUSTOMER)  # it is not another table: rows that were delivered are still there
 
 
 def test_the_newest_counts_under_whichever_name() -> None:
