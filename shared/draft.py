@@ -11,7 +11,7 @@ from shared.dataverse import metadata, schema
 from shared.dataverse.client import Client
 from shared.delta.compare import Policy, Rows
 from shared.errors import ConfigurationError, RequirementError
-from shared.keys import define_alternate_keys, view
+from shared.keys import define_alternate_keys, still_unified, view
 from shared.lake.snapshot import Snapshot
 from shared.linking.rows import LinkTarget
 from shared.linking.sources import NOT_LINKED
@@ -75,13 +75,27 @@ def draft(planning: Planning) -> Draft:
 
 
 def policy(planning: Planning) -> Policy:
-    """What the run does with rows that are unchanged, and with rows that are gone."""
-    removal, task, ambiguous = planning.hydration.removal, planning.task, planning.found.ambiguous
-    keeps = removal.rows == "keep" if task.kind is Kind.TABLE else removal.links == "keep"
-    from_keys = task.kind is Kind.LINK or task.subject == catalog.ALTERNATE_KEY
-    hold = f"the profile's column {ambiguous[0].attribute} is ambiguous" if from_keys and ambiguous else ""
+    """What the run does with rows that are unchanged, and with rows that are gone. Needs what `draft` defines."""
+    removal = planning.hydration.removal
+    keeps = removal.rows == "keep" if planning.task.kind is Kind.TABLE else removal.links == "keep"
     full = planning.run.mode is Mode.FULL
-    return Policy(full, remove=not keeps, brake_percent=removal.brake_percent, hold=hold)
+    return Policy(full, remove=not keeps, brake_percent=removal.brake_percent, hold=_hold(planning))
+
+
+def _hold(planning: Planning) -> str:
+    """Why rows that are gone may be there all the same; empty where they are gone."""
+    task, ambiguous = planning.task, planning.found.ambiguous
+    if planning.snapshot.unreadable:
+        return f"the manifest {min(planning.snapshot.unreadable)} cannot be read"
+    if ambiguous and (task.kind is Kind.LINK or task.subject == catalog.ALTERNATE_KEY):
+        return f"the profile's column {ambiguous[0].attribute} is ambiguous"
+    if task.kind is Kind.LINK and (found := still_unified(planning.connection)):
+        count, data_source, table = found
+        return (
+            f"{count:,} of their rows are unified still, in the table {table} of the data source {data_source}, which "
+            "is not linked as it is configured"
+        )
+    return ""
 
 
 # -- output tables ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.delta import engine, source
-from shared.errors import CorruptSnapshotError
+from shared.errors import CorruptSnapshotError, RequirementError
 from shared.lake.manifest import Entity
 from shared.lake.snapshot import Snapshot
 from shared.services import Services
@@ -16,21 +16,39 @@ from shared.tables.catalog import CUSTOMER_ID, KEY_COLUMNS, Catalog
 if TYPE_CHECKING:
     import duckdb
 
+_MOST_PAIRS = 1_000
+_LONGEST_NAME = 200
+
 
 def read_pairs(
     connection: duckdb.DuckDBPyConnection, services: Services, snapshot: Snapshot, found: Catalog
 ) -> list[tuple[str, str]]:
-    """The (data source, entity) pairs that have alternate keys. Raises CorruptSnapshotError."""
+    """The (data source, entity) pairs that have alternate keys.
+
+    Raises CorruptSnapshotError, without the values: where columns are shifted they are a customer's.
+    """
     if found.alternate_key.entity is None:
         return [(column.reading.data_source, column.reading.table) for column in found.key_columns]
     define_alternate_keys(connection, services, snapshot, found)
-    return connection.execute("SELECT DISTINCT data_source, entity FROM alternate_key ORDER BY ALL").fetchall()
+    most = _MOST_PAIRS + 1
+    pairs = connection.execute(f"SELECT DISTINCT data_source, entity FROM alternate_key LIMIT {most}").fetchall()
+    if len(pairs) > _MOST_PAIRS or any(len(name) > _LONGEST_NAME for pair in pairs for name in pair):
+        raise CorruptSnapshotError(
+            f"The lake's AlternateKey table names more than {_MOST_PAIRS:,} source tables, or names of more than "
+            f"{_LONGEST_NAME} characters: its columns do not hold what the manifest says."
+        )
+    return sorted(pairs)
 
 
 def define_alternate_keys(
     connection: duckdb.DuckDBPyConnection, services: Services, snapshot: Snapshot, found: Catalog
 ) -> None:
-    """Fill `alternate_key` (data_source, entity, value, customer_id). Raises CorruptSnapshotError."""
+    """Fill `alternate_key` (data_source, entity, value, customer_id).
+
+    Raises RequirementError where the lake does not deliver the keys, and CorruptSnapshotError.
+    """
+    if not found.keys_delivered:
+        raise RequirementError(found.keys.absent or found.keys_fault or "No manifest delivers the alternate keys.")
     if found.alternate_key.entity is not None:
         names = {attribute.name for attribute in found.alternate_key.entity.attributes}
         if lacking := [name for name in KEY_COLUMNS if name not in names]:
@@ -51,11 +69,30 @@ def define_alternate_keys(
         select = "SELECT ''::VARCHAR AS data_source, '' AS entity, '' AS value, '' AS customer_id WHERE false"
     connection.execute(f"CREATE TABLE alternate_key AS {select}")
     unreadable = connection.execute(
-        "SELECT count(*) FROM alternate_key WHERE coalesce(trim(customer_id), '') = '' OR coalesce(value, '') = '' "
-        "OR coalesce(data_source, '') = '' OR coalesce(entity, '') = ''"
+        r"SELECT count(*) FROM alternate_key WHERE NOT regexp_matches(coalesce(customer_id, ''), '\S') "
+        "OR coalesce(value, '') = '' OR coalesce(data_source, '') = '' OR coalesce(entity, '') = ''"
     ).fetchone()
     if unreadable and unreadable[0]:
         raise CorruptSnapshotError(f"{unreadable[0]:,} alternate keys lack their key, their table or their customer.")
+
+
+def still_unified(connection: duckdb.DuckDBPyConnection) -> tuple[int, str, str] | None:
+    """How many applied links are of rows that are unified still, in a table that is not linked; one such table.
+
+    They did not leave: a data source was renamed, or its address mistyped. Reads `state`, `alternate_key` and
+    `link_source`.
+    """
+    row = connection.execute("""
+        WITH elsewhere AS (
+            SELECT parse_guid(value) AS id, min((data_source, entity)) AS place
+            FROM alternate_key ANTI JOIN link_source USING (data_source, entity)
+            WHERE is_guid(value) GROUP BY ALL
+        )
+        SELECT count(*), min(place)[1], min(place)[2] FROM state JOIN elsewhere USING (id)
+        WHERE id NOT IN (
+            SELECT parse_guid(value) FROM alternate_key SEMI JOIN link_source USING (data_source, entity)
+            WHERE is_guid(value))""").fetchone()
+    return row if row is not None and row[0] else None
 
 
 def view(

@@ -1,0 +1,132 @@
+"""Alternate keys from files of a lake, and what may be concluded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import duckdb
+import pytest
+
+from shared import keys
+from shared.delta import compare, engine
+from shared.delta.compare import Policy
+from shared.errors import CorruptSnapshotError, RequirementError
+from shared.lake.manifest import Entity
+from shared.lake.snapshot import Snapshot
+from shared.services import Services
+from shared.settings import Settings, load
+from shared.tables import catalog, rows
+from tests.support import planning
+from tests.support.catalogs import CRM, entity, hydration, snapshot, source, unreadable
+from tests.support.deltas import guid
+from tests.support.files import InMemory
+
+PROFILE = entity("Customer", "CustomerId", "CRM_contact_contactid")
+TABLE = entity("AlternateKey", *catalog.KEY_COLUMNS)
+STORAGE = "DefaultEndpointsProtocol=http;AccountName=one;AccountKey=eA==;BlobEndpoint=http://127.0.0.1:1/one"
+BUS = "Endpoint=sb://127.0.0.1;SharedAccessKeyName=x;SharedAccessKey=y"
+SETTINGS = {"LakeStorage": STORAGE, "StatusStorage": STORAGE, "ServiceBus": BUS}
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class OnlyTheLake:
+    """Of the services those that reading needs."""
+
+    settings: Settings
+    lake: InMemory
+
+
+def reading(
+    content: str,
+    delivered: Entity,
+    act: Callable[[duckdb.DuckDBPyConnection, Services, Snapshot, catalog.Catalog], Found],
+) -> Found:
+    # Rows that end with CRLF are copied: nothing is asked of a network.
+    raw = content.replace("\n", "\r\n").encode()
+    files = {part.path: raw for part in delivered.partitions}
+    services = cast("Services", OnlyTheLake(load(SETTINGS, Path(__file__).parents[2]), InMemory(files)))
+    found = snapshot([delivered])
+    read = catalog.read(found, hydration(source("CRM", CRM)))
+    with engine.connect(services.settings) as (connection, _):
+        return act(connection, services, found, read)
+
+
+def pairs(content: str, delivered: Entity = TABLE) -> list[tuple[str, str]]:
+    return reading(content, delivered, keys.read_pairs)
+
+
+def test_pairs_of_the_keys_own_table_and_of_the_profile() -> None:
+    assert pairs("CRM,lead,1,c\nCRM,contact,2,c\nCRM,contact,3,c\n") == [("CRM", "contact"), ("CRM", "lead")]
+    assert pairs("", PROFILE) == [("CRM", "contact")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(f"CRM,marker{number},{number},c\n" for number in range(1_001)),
+        f"CRM,marker{'r' * 200},1,c\n",
+    ],
+)
+def test_columns_that_are_shifted_are_refused_without_their_values(content: str) -> None:
+    with pytest.raises(CorruptSnapshotError, match="do not hold what the manifest says") as raised:
+        pairs(content)
+    assert "marker" not in str(raised.value)
+
+
+def test_a_thousand_tables_are_not_too_many() -> None:
+    assert len(pairs("".join(f"CRM,t{number},{number},c\n" for number in range(1_000)))) == 1_000
+
+
+@pytest.mark.parametrize("customer", ["", '""', '" "', '"\t"'])
+def test_a_key_without_its_customer_is_refused(customer: str) -> None:
+    with pytest.raises(CorruptSnapshotError, match="1 alternate keys lack"):
+        pairs(f"CRM,contact,1,c\nCRM,contact,2,{customer}\n")
+
+
+def test_keys_that_are_not_delivered_are_never_none() -> None:
+    found = catalog.read(unreadable(snapshot([PROFILE]), Old=0), hydration(source("CRM", CRM)))
+
+    def define(connection: duckdb.DuckDBPyConnection, services: Services, some: Snapshot, _: catalog.Catalog) -> None:
+        keys.define_alternate_keys(connection, services, some, found)
+
+    with pytest.raises(RequirementError, match=r"Old/model\.json cannot be read: it may deliver AlternateKey"):
+        reading("", PROFILE, define)
+
+
+# -- profiles without an id ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("customer", [None, "", " ", "\t", "\r\n"])
+def test_a_profile_without_an_id_is_a_row_without_a_key(customer: str | None) -> None:
+    configured = hydration()
+    with planning.connection() as opened:
+        opened.execute('CREATE TABLE customer AS SELECT unnest([?, ?]) AS "CustomerId"', ["one", customer])
+        opened.execute("CREATE TABLE state (id UUID, entry UUID, mark VARCHAR)")
+        columns = catalog.profile_columns(entity("Customer", "CustomerId"), configured)
+        with pytest.raises(CorruptSnapshotError, match="1 rows have no key"):
+            compare.stage(opened, rows.profile(columns, configured), Policy())
+
+
+# -- links whose row did not leave ---------------------------------------------------------------------
+
+
+def still_unified(applied: list[int], *unified: tuple[str, str, str], linked: str = "CRM") -> object:
+    with planning.connection() as opened:
+        opened.execute("CREATE TABLE state AS SELECT unnest(?::UUID[]) AS id", [[guid(number) for number in applied]])
+        opened.execute("CREATE TABLE link_source AS SELECT ? AS data_source, 'contact' AS entity", [linked])
+        opened.execute("CREATE TABLE alternate_key (data_source VARCHAR, entity VARCHAR, value VARCHAR)")
+        opened.executemany("INSERT INTO alternate_key VALUES (?, ?, ?)", unified)
+        return keys.still_unified(opened)
+
+
+def test_a_link_whose_row_stands_in_a_table_that_is_not_linked_did_not_leave() -> None:
+    linked, renamed = ("CRM", "contact", guid(1)), ("New", "Kontakte", f"{{{guid(2).upper()}}}")
+    assert still_unified([1, 2, 3], linked, renamed) == (1, "New", "Kontakte")
+    assert still_unified([1, 3], linked, renamed) is None
+    assert still_unified([1, 2], linked, renamed, ("CRM", "contact", guid(2))) is None
+    assert still_unified([1, 2], linked, ("Shop", "people", "2")) is None
+    assert still_unified([1, 2], linked, linked="Other") == (1, "CRM", "contact")
