@@ -7,9 +7,8 @@ import json
 import azure.functions as func
 
 from handlers.answers import answer, or_error
-from shared import telemetry, views
+from shared import lifecycle, telemetry, views
 from shared.errors import ConfigurationError
-from shared.runs import lifecycle
 from shared.services import services
 
 blueprint = func.Blueprint()

@@ -6,9 +6,8 @@ import logging
 
 import azure.functions as func
 
-from shared import telemetry
+from shared import lifecycle, telemetry
 from shared.lake.snapshot import environment_of, is_manifest
-from shared.runs import lifecycle
 from shared.services import services
 
 blueprint = func.Blueprint()

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from shared import lifecycle
 from shared.claims import TaskClaim, claimed, is_held
 from shared.delta import engine, rejects, source, state
 from shared.delta.counts import Counts
 from shared.errors import ConflictError
-from shared.runs import lifecycle, paths
+from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.runs.store import Pointer

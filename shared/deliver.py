@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 
-from shared import close, plan, prepare, send, start
+from shared import close, lifecycle, plan, prepare, send, start
 from shared.claims import is_held
 from shared.errors import (
     ConfigurationError,
@@ -23,7 +23,6 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.runs import lifecycle
 from shared.runs.messages import Step, TableMessage, decode_chunk, decode_table
 from shared.runs.model import Kind, Phase, Status, TaskPhase
 from shared.services import Services

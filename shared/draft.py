@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.dataverse import metadata, schema
 from shared.dataverse.client import Client
-from shared.delta.compare import Policy, Rows
+from shared.delta.compare import Policy
 from shared.errors import ConfigurationError, RequirementError
 from shared.keys import define_alternate_keys, still_unified, view
 from shared.lake.snapshot import Snapshot
@@ -20,6 +20,7 @@ from shared.runs.model import Kind, Mode, Run, Task
 from shared.services import Services
 from shared.settings import Hydration
 from shared.tables import catalog, rows
+from shared.tables.rows import Rows
 from shared.tables.values import Column
 
 if TYPE_CHECKING:

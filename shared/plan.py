@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from shared import lifecycle
 from shared.claims import TaskClaim, claimed, is_held
 from shared.delta import chunks, compare, engine, source, state
 from shared.delta.compare import Delta, Policy
@@ -24,7 +25,7 @@ from shared.errors import (
     RequirementError,
 )
 from shared.lake.snapshot import Snapshot
-from shared.runs import lifecycle, paths
+from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared import lifecycle
 from shared.dataverse import metadata
 from shared.dataverse.client import Client
 from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
 from shared.provision import lookup_schema, table_schema
-from shared.runs import lifecycle, paths
+from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Kind, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services

@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared import lifecycle
 from shared.dataverse import bulk
 from shared.dataverse.bulk import RowFault, TableName
 from shared.dataverse.client import Client
@@ -24,7 +25,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.runs import lifecycle, paths
+from shared.runs import paths
 from shared.runs.messages import ChunkMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Task, TaskPhase
 from shared.services import Services

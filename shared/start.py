@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from shared import lifecycle
 from shared.dataverse.client import Client
 from shared.delta import engine, source
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
 from shared.linking.sources import LinkedTable, linked_tables
-from shared.runs import lifecycle, paths
+from shared.runs import paths
 from shared.runs.messages import Step, TableMessage
 from shared.runs.model import LINKING, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services

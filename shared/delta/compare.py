@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import CorruptSnapshotError
+from shared.tables.rows import Rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,16 +19,6 @@ LEAST_CHUNK_ROWS = 1_000
 _MOST_CHUNKS = 2_000
 BRAKE_ROWS = 100
 """Fewer removals than this are never held: a small table would hold them at every change."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What a table's SQL yields. `select` has id, source_key, fault and the columns that `record` and `entry` read."""
-
-    select: str
-    fault: str  # SQL: NULL for a valid row, else a sentence that begins with the column's name
-    record: str  # SQL: the row as the JSON that Dataverse takes
-    entry: str  # SQL over `record` and the columns: the 128 bits that tell whether anything changed, as UUID
 
 
 @dataclass(frozen=True)

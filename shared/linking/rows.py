@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.delta.compare import Rows
 from shared.tables import sql
 from shared.tables.catalog import CUSTOMER_PROFILE, table_name
+from shared.tables.rows import Rows
 
 LOOKUP = "lookupfield_customerprofile"
 """The lookup's schema name without the publisher's prefix (requirements: msdynci_lookupfield_customerprofile)."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from shared.delta.compare import Rows
 from shared.settings import Hydration
 from shared.tables import sql, values
 from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, CUSTOMER_PROFILE, KEY_COLUMNS, key_name, table_name
 from shared.tables.keys import KeyColumn
 from shared.tables.values import Column
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a table's SQL yields. `select` has id, source_key, fault and the columns that `record` and `entry` read."""
+
+    select: str
+    fault: str  # SQL: NULL for a valid row, else a sentence that begins with the column's name
+    record: str  # SQL: the row as the JSON that Dataverse takes
+    entry: str  # SQL over `record` and the columns: the 128 bits that tell whether anything changed, as UUID
 
 
 def profile(columns: Sequence[Column], hydration: Hydration) -> Rows:
