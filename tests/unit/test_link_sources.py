@@ -56,9 +56,22 @@ def test_another_table_is_skipped_with_the_documented_text(sources: tuple[DataSo
     assert table.skipped.endswith(f"The table Customers of the data source Shop is not linked: {reason}.")
 
 
-def test_a_table_that_is_linked_is_not_skipped_for_another_source_of_the_same_name() -> None:
-    found = linked([("CRM", "contact"), ("Shop", "contact")], source("CRM", CRM))
-    assert found == [LinkedTable("contact", (("CRM", "contact"),))]
+def test_a_source_that_is_skipped_is_told_beside_one_of_the_same_name_that_is_linked() -> None:
+    skipped, linked_one = linked([("CRM", "contact"), ("Shop", "contact")], source("CRM", CRM))
+    assert linked_one == LinkedTable("contact", (("CRM", "contact"),))
+    assert (skipped.logical_name, skipped.sources) == ("contact", (("Shop", "contact"),))
+    assert "hydration.toml has no [data_sources.Shop]" in skipped.skipped
+    assert (linked_one.key, skipped.key) == ("link.contact", "link.contact.Shop, contact")
+
+
+def test_two_sources_that_are_skipped_are_two_tasks() -> None:
+    found = linked([("Shop", "Contact"), ("POS", "contact"), ("POS", "lead")])
+    assert [(table.logical_name, table.label) for table in found] == [
+        ("contact", "POS, contact"),
+        ("lead", ""),
+        ("contact", "Shop, Contact"),
+    ]
+    assert len({table.key for table in found}) == 3
 
 
 def test_the_links_of_a_table_that_left_unification_are_cleared() -> None:
@@ -68,9 +81,11 @@ def test_the_links_of_a_table_that_left_unification_are_cleared() -> None:
     ]
 
 
-def test_a_table_that_was_linked_and_is_no_longer_ingested_is_cleared_too() -> None:
-    [table] = linked([("CRM", "contact")], source("CRM"), known=("contact",))
-    assert (table.sources, table.skipped) == ((), "")
+@pytest.mark.parametrize("sources", [(), (source("CRM"),), (source("CRM", "https://typo.crm.dynamics.com"),)])
+def test_a_table_that_was_linked_and_is_skipped_now_is_left_alone(sources: tuple[DataSource, ...]) -> None:
+    [table] = linked([("CRM", "contact")], *sources, known=("contact",))
+    assert (table.logical_name, table.key) == ("contact", "link.contact")
+    assert table.skipped
 
 
 def test_the_order_of_the_pairs_does_not_matter() -> None:
