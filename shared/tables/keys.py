@@ -3,7 +3,8 @@
 Every part may hold underscores itself. hydration.toml decides first, then the names of the lake's other entities
 (`Deduplication_<DataSource>_<Table>`, `<DataSource>_<Table>`); what still has several readings is ambiguous. A column
 that neither knows is taken as a key only when it has exactly three parts and the last one names an id: an ordinary
-attribute such as Address_Home_City must not become a key.
+attribute such as Address_Home_City must not become a key. Where hydration.toml names a key that no column holds, the
+columns of that table are unclear: without its keys the table would look as if all its rows had been removed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.settings import DataSource
+from shared.settings import DataSource, SourceTable
 
 DEDUPLICATION = "deduplication_"
 _NAMES_AN_ID = re.compile(r"(id|key|code|number|no|nr|guid|uuid)$", re.IGNORECASE)
@@ -40,15 +41,26 @@ class KeyColumn:
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """An attribute that can be read in several ways."""
+    """An attribute that can be read in several ways, or in a way that hydration.toml does not allow.
+
+    `configured` is then the primary key that it names instead.
+    """
 
     attribute: str
     readings: tuple[Reading, ...]
+    configured: str = ""
 
     @property
     def detail(self) -> str:
         """What a person can do about it."""
         first = self.readings[0]
+        if self.configured:
+            return (
+                f"The profile's column {self.attribute} would be {first}, but hydration.toml names another key of that "
+                f"table ({self.configured}), which no column of the profile holds. Correct primary_key in "
+                f"[data_sources.{first.data_source}.tables.{first.table}]. "
+                "Until then nothing is derived from this column, and no alternate key or link is removed."
+            )
         return (
             f"The profile's column {self.attribute} can be read as {'; or as '.join(map(str, self.readings))}. "
             f"Name the right one in hydration.toml: [data_sources.{first.data_source}.tables.{first.table}]. "
@@ -60,16 +72,35 @@ def cut(
     attributes: Iterable[str], data_sources: Mapping[str, DataSource], entities: Iterable[str]
 ) -> tuple[tuple[KeyColumn, ...], tuple[Ambiguous, ...]]:
     """The key columns among the attributes, and those that cannot be told. Pure."""
+    attributes = list(attributes)
     known = {_source_table(entity) for entity in entities}
     found: list[KeyColumn] = []
-    unclear: list[Ambiguous] = []
+    unclear: dict[str, Ambiguous] = {}
     for attribute in attributes:
         readings = _readings(attribute, data_sources, known)
         if len(readings) == 1:
             found.append(KeyColumn(attribute, readings[0]))
         elif readings:
-            unclear.append(Ambiguous(attribute, tuple(readings)))
-    return tuple(found), tuple(unclear)
+            unclear[attribute] = Ambiguous(attribute, tuple(readings))
+    held = {_fold(one.reading) for one in found}
+    for table in (table for source in data_sources.values() for table in source.tables.values()):
+        if table.primary_key and (table.data_source.casefold(), table.name.casefold()) not in held:
+            for ambiguous in _of_another_key(attributes, table, table.primary_key):
+                if ambiguous.attribute not in {one.attribute for one in found}:
+                    unclear.setdefault(ambiguous.attribute, ambiguous)
+    return tuple(found), tuple(unclear[attribute] for attribute in attributes if attribute in unclear)
+
+
+def _fold(reading: Reading) -> tuple[str, str]:
+    return reading.data_source.casefold(), reading.table.casefold()
+
+
+def _of_another_key(attributes: Iterable[str], table: SourceTable, primary_key: str) -> list[Ambiguous]:
+    """The columns that may hold the keys of a configured table; those that name an id, if there are any."""
+    wanted = (table.data_source.casefold(), table.name.casefold())
+    columns = [(attribute, one) for attribute in attributes for one in _cuts(attribute) if _fold(one) == wanted]
+    ids = [(attribute, one) for attribute, one in columns if _NAMES_AN_ID.search(one.primary_key)]
+    return [Ambiguous(attribute, (one,), configured=primary_key) for attribute, one in ids or columns]
 
 
 def _source_table(entity: str) -> str:
@@ -90,7 +121,7 @@ def _readings(attribute: str, data_sources: Mapping[str, DataSource], known: set
     if open_ones:
         return [reading for reading in open_ones if reading in named] or open_ones
     if configured:
-        return ()  # the file knows the table, and says that its key is another column
+        return ()  # the file knows the table, and says that its key is another column: see _of_another_key
     if named:
         return named
     return possible if len(possible) == 1 and _NAMES_AN_ID.search(possible[0].primary_key) else _unclear(possible)

@@ -126,8 +126,35 @@ def test_case_does_not_matter() -> None:
     )
 
 
-def test_a_configured_table_with_another_key_makes_the_attribute_an_ordinary_one() -> None:
-    assert read("CRM_contact_parentid", source("CRM", contact=(None, "contactid"))) == ((), ())
+def cut_with(key: str, *attributes: str) -> tuple[list[str], list[Ambiguous]]:
+    found, ambiguous = cut(attributes, {"CRM": source("CRM", contact=(None, key))}, [])
+    return [one.attribute for one in found], list(ambiguous)
+
+
+def test_beside_the_configured_key_the_other_columns_of_a_table_are_ordinary_ones() -> None:
+    attributes = ("CRM_contact_parentid", "CRM_contact_contactid", "CRM_contact_mail")
+    assert cut_with("ContactId", *attributes) == (["CRM_contact_contactid"], [])
+
+
+def test_a_configured_key_that_no_column_holds_is_told_and_removes_nothing() -> None:
+    found, [ambiguous] = cut_with("contactnumber", "crm_CONTACT_contactid", "CRM_contact_mail", "Name")
+    assert found == []
+    assert ambiguous == Ambiguous(
+        "crm_CONTACT_contactid", (Reading("crm", "CONTACT", "contactid"),), configured="contactnumber"
+    )
+    assert "hydration.toml names another key of that table (contactnumber)" in ambiguous.detail
+    assert "[data_sources.crm.tables.CONTACT]" in ambiguous.detail
+    assert "no alternate key or link is removed" in ambiguous.detail
+
+
+def test_every_column_of_a_table_is_told_where_none_names_an_id() -> None:
+    found, ambiguous = cut_with("contactid", "CRM_contact_mail", "CRM_contact_phone", "CRM_lead_mail")
+    assert [one.attribute for one in ambiguous] == ["CRM_contact_mail", "CRM_contact_phone"]
+    assert found == ["CRM_lead_mail"]
+
+
+def test_a_configured_table_that_no_column_speaks_of_is_simply_not_there() -> None:
+    assert cut_with("contactid", "CRM_lead_leadid", "Name") == (["CRM_lead_leadid"], [])
 
 
 def test_a_configured_data_source_leaves_its_other_tables_open() -> None:
