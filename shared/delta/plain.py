@@ -121,7 +121,10 @@ def _text_of(head: bytes, form: FileFormat, path: str, *, whole: bool) -> tuple[
         except zlib.error:
             raise _damaged(path) from None
         whole = whole and inflate.eof and not inflate.unused_data
-    text = codecs.getincrementaldecoder(_codec(form))(errors="replace").decode(head, final=whole)
+    try:
+        text = codecs.getincrementaldecoder(_codec(form))(errors="replace").decode(head, final=whole)
+    except UnicodeError:  # UTF-16 without its mark: which byte comes first?
+        raise _not_text(form, path) from None
     return text.removeprefix("\ufeff"), whole
 
 
@@ -138,7 +141,11 @@ def _decoded(blocks: Iterable[bytes], form: FileFormat, path: str) -> Iterator[s
             first = first and not text
         yield decoder.decode(b"", final=True)
     except UnicodeError:
-        raise CorruptSnapshotError(f"The text of the file {path} is not valid {form.encoding.upper()}.") from None
+        raise _not_text(form, path) from None
+
+
+def _not_text(form: FileFormat, path: str) -> CorruptSnapshotError:
+    return CorruptSnapshotError(f"The text of the file {path} is not valid {form.encoding.upper()}.")
 
 
 def _inflated(blocks: Iterable[bytes], path: str) -> Iterator[bytes]:

@@ -30,9 +30,8 @@ _BUFFER = 32 * 1024 * 1024
 _LAKE = "az://"
 _COPY = "copy of "
 _MOST_OF_A_NAME = 200
-_NO_TEXT = "\x01no text\x01"
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
-_FILE = re.compile(rf"^  file = (?:{_LAKE}[^/]+/|.*/({_COPY}))(.+)$", re.MULTILINE)
+_FILE = re.compile(r"^  file = (.+)$", re.MULTILINE)
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _SENTENCE = re.compile(r"\n([^\n]+)\n+Possible (?:fixes|Solution)")
 
@@ -122,8 +121,7 @@ def describe(fault: Exception) -> str:
     message = str(fault)
     words = _own_words(message)
     files, line, width = _FILE.findall(message), _LINE.search(message), _WIDTH.search(words)
-    copy, path = files[-1] if files else ("", "")
-    where = f"the file {unquote(path) if copy else path}" if path else "a file of this table"
+    where = f"the file {_shown(files[-1])}" if files else "a file of this table"
     if line:
         where += f", line {line[1]}"
     if width:
@@ -177,20 +175,48 @@ def _name_of_copy(path: str) -> str:
     return _COPY + (name if len(name) <= _MOST_OF_A_NAME else hashlib.sha256(path.encode()).hexdigest())
 
 
+def _shown(file: str) -> str:
+    """The path in the lake of a file that was read in place or from its copy."""
+    _, is_copy, name = file.rpartition(f"/{_COPY}")
+    return unquote(name) if is_copy else file.removeprefix(_LAKE).partition("/")[2]
+
+
 def _look_through(
     connection: duckdb.DuckDBPyConnection, dialect: _Dialect, places: Sequence[_Place], entity: Entity
 ) -> None:
-    """Read the files once for their rows' widths alone. It costs about a sixth of the comparison itself.
+    """Read the files once for what the comparison would not see. It costs about a sixth of it.
 
-    DuckDB overlooks columns beyond the last one where they hold the text for null, which is nothing: so it is another
-    one here. Files that hold text and read as no row at all would look like rows that were removed.
+    DuckDB overlooks empty columns beyond the last one: where a value holds a delimiter and is not quoted, all that
+    follow it have moved. And files that hold text and read as no row at all would look like rows that were removed.
     """
-    scan = _scan(dialect, [place.path for place in places], entity, null=_NO_TEXT, more="filename = true")
-    rows = {str(name) for (name,) in connection.execute(f"SELECT DISTINCT filename FROM {scan}").fetchall()}
-    if silent := [place.path for place in places if place.filled and _unescape(place.path) not in rows]:
-        raise CorruptSnapshotError(
-            f"{len(silent):,} files of the entity {entity.name} hold text, and no row can be read from them."
-        )
+    beyond = f"c{len(entity.attributes)}"
+    scan = _scan(dialect, [place.path for place in places], entity, beyond=beyond)
+    query = f"SELECT filename, count(*) FILTER ({beyond} IS NULL) FROM {scan} GROUP BY filename"
+    wide = dict(_rows(connection, query, dialect, places, entity))
+    for place in places:
+        name = _unescape(place.path)
+        if wide.get(name):
+            raise CorruptSnapshotError(
+                f"{wide[name]:,} rows of the file {_shown(name)} have an empty column more than the "
+                f"{len(entity.attributes)} that the manifest names."
+            )
+        if place.filled and name not in wide:
+            raise CorruptSnapshotError(f"The file {_shown(name)} holds text, and no row can be read from it.")
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, query: str, dialect: _Dialect, places: Sequence[_Place], entity: Entity
+) -> list[tuple[str, int]]:
+    import duckdb  # noqa: PLC0415  a quarter second of cold start
+
+    try:
+        return connection.execute(query).fetchall()
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        # A row that is wrong in another way. The scan of the comparison says how, with the right number of columns.
+        connection.execute(
+            f"SELECT count(*) FROM {_scan(dialect, [place.path for place in places], entity)}"
+        ).fetchall()
+        raise
 
 
 def _is_header(record: list[str] | None, partition: Partition, entity: Entity) -> bool:
@@ -205,11 +231,13 @@ def _is_header(record: list[str] | None, partition: Partition, entity: Entity) -
     return found
 
 
-def _scan(dialect: _Dialect, paths: Sequence[str], entity: Entity, *, null: str = "", more: str = "") -> str:
+def _scan(dialect: _Dialect, paths: Sequence[str], entity: Entity, *, beyond: str = "") -> str:
+    """SQL: the rows of the files. `beyond` names one more column: '' where a row has none, null where it is empty."""
     if dialect.format.kind == "parquet":
         return parquet.scan(paths, dialect.columns)
     files = f"[{', '.join(sql.text(path) for path in paths)}]"
-    columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(entity.attributes)))
+    names = [f"c{number}" for number in range(len(entity.attributes))] + ([beyond] if beyond else [])
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     quoting = "'\"'" if dialect.format.quoted else "''"
     options = {
         "columns": f"{{{columns}}}",
@@ -218,7 +246,7 @@ def _scan(dialect: _Dialect, paths: Sequence[str], entity: Entity, *, null: str 
         "delim": sql.text(dialect.format.delimiter),
         "quote": quoting,
         "escape": quoting,
-        "nullstr": sql.text(null),
+        "nullstr": "''",
         "allow_quoted_nulls": "false",  # "" is an empty text, nothing between two delimiters is null
         "strict_mode": "true",
         "new_line": "'\\n'",  # found out by DuckDB, it may be one that stands in a quoted value
@@ -228,8 +256,9 @@ def _scan(dialect: _Dialect, paths: Sequence[str], entity: Entity, *, null: str 
         "buffer_size": str(_BUFFER),
         "compression": "'none'",
     }
-    settings = [f"{name} = {value}" for name, value in options.items()] + ([more] if more else [])
-    return f"read_csv({files}, {', '.join(settings)})"
+    if beyond:
+        options |= {"null_padding": "true", "force_not_null": f"['{beyond}']", "parallel": "false", "filename": "true"}
+    return f"read_csv({files}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
 
 
 def _nothing(entity: Entity) -> str:

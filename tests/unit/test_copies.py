@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -15,23 +13,10 @@ from shared.errors import CorruptSnapshotError
 from shared.lake.manifest import Attribute, Compression, Entity, FileFormat, Partition
 from shared.lake.snapshot import File, Snapshot
 from tests.support import planning
+from tests.support.files import InMemory
 
 ROWS = 'é1,"a\nb"\r\n2,5" pipe\r\n3,\r\n'
 READ = [("2", '5" pipe'), ("3", None), ("é1", "a\nb")]
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """Files as the lake gives them."""
-
-    files: Mapping[str, bytes]
-
-    def read_head(self, path: str, size: int, etag: str) -> bytes:  # noqa: ARG002
-        return self.files[path][:size]
-
-    def read_blocks(self, path: str, etag: str) -> Iterator[bytes]:  # noqa: ARG002
-        content = self.files[path]
-        return (content[start : start + 7] for start in range(0, len(content), 7))
 
 
 def read(folder: Path, form: FileFormat, **files: bytes) -> list[tuple[str, str]]:
@@ -73,7 +58,9 @@ def test_text_that_reads_as_no_row_is_a_fault(tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("", "utf-8")
     with planning.connection() as opened, pytest.raises(CorruptSnapshotError, match="no row can be read"):
-        source._refuse_silence(opened, source._Dialect(FileFormat("csv"), header=False), [str(empty)], entity)
+        source._look_through(
+            opened, source._Dialect(FileFormat("csv")), [source._Place(str(empty), filled=True)], entity
+        )
 
 
 def test_rows_of_a_copy_are_counted_like_those_of_any_file(tmp_path: Path) -> None:
