@@ -58,7 +58,7 @@ def _look(services: Services, environment: str) -> str:
         return f"waits for {seen.waits_for}"
     waiting = services.store.waiting_runs(environment)
     opening = decide.open_runs(known, waiting, snapshot.fingerprint)
-    runs = [*opening.taken_by, *_superseded(opening.superseded)]
+    runs = [*opening.taken_by, *_superseded(services, opening.superseded)]
     if opening.opens:
         runs.append(_automatic(services, environment, snapshot))
     if runs:
@@ -89,14 +89,14 @@ def _automatic(services: Services, environment: str, snapshot: Snapshot) -> Run:
     )
 
 
-def _superseded(runs: Iterable[Run]) -> list[Run]:
+def _superseded(services: Services, runs: Iterable[Run]) -> list[Run]:
     return [
         replace(
             run,
             status=Status.SKIPPED,
             phase=Phase.ENDED,
-            ended=run.updated,
-            detail="Superseded: a newer snapshot arrived before this run began; the newer run covers it.",
+            ended=services.clock.now(),
+            detail="Superseded: a newer snapshot arrived before anything was written; the newer run covers it.",
         )
         for run in runs
     ]
@@ -171,6 +171,14 @@ def requeue(services: Services, run: Run, reason: str) -> Run:
     return again
 
 
+def requeue_if_changed(services: Services, run: Run) -> bool:
+    """Discard the run's attempt where the lake is not any more what it was pinned as. Nothing was written yet."""
+    if services.lake.snapshot(run.environment).fingerprint == run.fingerprint:
+        return False
+    requeue(services, run, "The lake changed while the run was planned; nothing was written. It waits and plans anew.")
+    return True
+
+
 def end_run(services: Services, run: Run, status: Status, detail: str) -> None:
     """End the run and free the environment, in one transaction; then it is the next one's turn."""
     lock = services.store.lock(run.environment)
@@ -197,7 +205,8 @@ def advance(services: Services, environment: str, run_id: str) -> None:
         run = services.store.run(environment, run_id)
         if run.phase in {Phase.WAITING, Phase.ENDED}:
             return
-        tasks = services.store.tasks(run_id)
+        # A worker that was held up may have left a task of an earlier round: it is not this round's.
+        tasks = [task for task in services.store.tasks(run_id) if task.round == run.attempt]
         actions = decide.reconcile(
             run, tasks, _open_stages(services, run, tasks),
             now=services.clock.now(), moved=services.store.last_moved(run_id), patience=services.patience,

@@ -23,6 +23,7 @@ from shared.errors import (
     CorruptSnapshotError,
     LostBlobError,
     RequirementError,
+    TransientError,
 )
 from shared.lake.snapshot import Snapshot
 from shared.runs import paths
@@ -53,6 +54,10 @@ def plan(services: Services, message: TableMessage) -> None:
             _plan_or_end(services, run, claim)
     except ConflictError:
         return  # another worker was faster
+    except TransientError:
+        if not lifecycle.requeue_if_changed(services, run):
+            raise
+        return
     services.store.moved(run.id, task.key)
     lifecycle.advance(services, run.environment, run.id)
 

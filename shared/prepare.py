@@ -27,10 +27,7 @@ def prepare(services: Services, message: TableMessage) -> None:
     if run.phase is not Phase.PREPARING or run.attempt != message.round:
         return
     run = services.store.save_run(run)  # whoever began before cannot finish any more: only one lets the run be sent
-    if services.lake.snapshot(run.environment).fingerprint != run.fingerprint:
-        lifecycle.requeue(
-            services, run, "The lake changed while the run was planned; nothing was written. It waits and plans anew."
-        )
+    if lifecycle.requeue_if_changed(services, run):
         return
     snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
     planned = [task for task in services.store.tasks(run.id) if task.phase is TaskPhase.PLANNED and not task.failure]

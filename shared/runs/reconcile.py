@@ -68,18 +68,22 @@ def open_runs(environment: Environment, waiting: Sequence[Run], fingerprint: str
 
     At most 40 runs are changed at once: a transaction takes 100 rows, and the others follow at the next look.
 
-    Waiting runs without a snapshot take this one. Automatic runs that wait with an older snapshot are covered by it.
+    Waiting runs without a snapshot take this one. Automatic runs that wait with an older snapshot are covered by it,
+    and so is one that gave its snapshot up, where another run waits with the new one.
     """
-    without = tuple(replace(run, fingerprint=fingerprint) for run in waiting if not run.fingerprint)[:_MOST_AT_ONCE]
+    covered = any(run.fingerprint == fingerprint and not run.tables for run in waiting)
+    given_up = tuple(run for run in waiting if covered and not run.fingerprint and _automatic(run))
+    free = (run for run in waiting if not run.fingerprint and run not in given_up)
+    without = tuple(replace(run, fingerprint=fingerprint) for run in free)[:_MOST_AT_ONCE]
     covers_all = any(not run.tables for run in without)
     news = fingerprint != environment.opened_fingerprint
-    older = tuple(
-        run
-        for run in waiting
-        if run.fingerprint and run.fingerprint != fingerprint and not run.manual and not run.tables
-    )
-    replaced = older[:_MOST_AT_ONCE] if news or covers_all else ()
-    return Opening(without, opens=news and not covers_all, superseded=replaced)
+    older = tuple(run for run in waiting if run.fingerprint not in {"", fingerprint} and _automatic(run))
+    replaced = older if news or covers_all else ()
+    return Opening(without, opens=news and not covers_all, superseded=(*given_up, *replaced)[:_MOST_AT_ONCE])
+
+
+def _automatic(run: Run) -> bool:
+    return not run.manual and not run.tables
 
 
 def choose(waiting: Sequence[Run]) -> Run | None:

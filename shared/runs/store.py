@@ -177,10 +177,12 @@ class Store:
     def begin_round(self, run: Run, tasks: Iterable[Task]) -> None:
         """Exactly these tasks for the run's attempt; those that were written for it before are left as they are.
 
-        Raises ConflictError where another worker does the same at the same moment.
+        Raises ConflictError where another worker does the same at the same moment, or has begun a later round.
         """
         wanted = {task.key: replace(task, round=run.attempt, updated=self.clock.now()) for task in tasks}
         known = {task.key: task for task in self.tasks(run.id)}
+        if any(task.round > run.attempt for task in known.values()):
+            raise ConflictError(f"The run {run.id} has begun another round.")
         for old in known.values():
             if old.round != run.attempt and old.key not in wanted:
                 self._tasks.transact([Delete(key(run.id), f"task {key(old.key)}", old.etag)])

@@ -230,6 +230,14 @@ def test_a_round_that_has_begun_is_not_begun_again(store: Store, name: str) -> N
     assert len(store.tasks(name)) == 2
 
 
+def test_a_round_that_is_over_replaces_nothing(store: Store, name: str) -> None:
+    store.begin_round(Run(name, "e", attempt=2), [task(name, "a")])
+    found = store.tasks(name)
+    with pytest.raises(ConflictError):
+        store.begin_round(Run(name, "e", attempt=1), [task(name, "a"), task(name, "b")])
+    assert store.tasks(name) == found
+
+
 def test_the_last_move_of_any_task_counts(store: Store, name: str) -> None:
     assert store.last_moved(name) is None
     store.moved(name, "a")

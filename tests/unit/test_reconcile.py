@@ -124,6 +124,16 @@ def test_a_newer_snapshot_covers_automatic_runs_that_wait_with_an_older_one() ->
     assert open_runs(EMPTY, [waiting(1, "b")], "b").superseded == ()
 
 
+def test_a_run_that_gave_its_snapshot_up_is_covered_by_one_that_waits_with_the_new_one() -> None:
+    given_up, newer, asked_for = waiting(1), waiting(2, "b"), waiting(3, manual=True)
+    opening = open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up, newer, asked_for], "b")
+    assert opening.superseded == (given_up,)
+    assert [run.id for run in opening.taken_by] == [asked_for.id], "what a person asked for is done"
+    assert open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up], "b").taken_by == (waiting(1, "b"),)
+    some = replace(newer, manual=True, tables=("AlternateKey",))
+    assert open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up, some], "b").superseded == ()
+
+
 runs_that_wait = st.lists(
     st.builds(
         waiting,
@@ -260,7 +270,7 @@ def test_the_worst_task_names_the_run() -> None:
     assert outcome([good, skipped]) == (Status.SUCCESSFUL, "1,200 rows were written to Dataverse.")
     assert outcome([good, rejects]) == (
         Status.COMPLETED_WITH_REJECTS,
-        "rejects: 1,234 rejected, 2 removals held.",
+        "rejects: 1,234 rejected, 2 not removed.",
     )
     assert outcome([rejects, canceled]) == (Status.CANCELED, "canceled: Stopped.")
     assert outcome([canceled, failed, good]) == (Status.FAILED, "failed: Broken.")
