@@ -84,6 +84,10 @@ class Tenant:
         assert run["status"] == "Successful", run
         found = {task["name"]: {count: task[count] for count in COUNTS} for task in run["tasks"]}
         assert {name: found[name] for name in SUBJECTS} == self.counts(day)
+        self.assert_content(stack, day)
+
+    def assert_content(self, stack: Stack, day: int) -> None:
+        """Dataverse holds what the oracle says, cell by cell."""
         content = self.root / f"tenant{self.number}" / "content"
         shutil.rmtree(content, ignore_errors=True)
         snapshots.export(stack, self.organization, content)
