@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _UTF_8 = {"utf-8", "utf-8-sig", "ascii"}
 _READABLE = _UTF_8 | {"utf-16", "utf-16-le", "utf-16-be", "iso8859-1", "cp1252"}
 _GZIP = 31  # zlib's number for a gzip header and its checksum
 _PIECE = 4 * 1024 * 1024
+_MOST_OF_A_ROW = 16 * 1024 * 1024  # characters; DuckDB is told to refuse half of it
 
 
 @dataclass(frozen=True)
@@ -79,34 +81,32 @@ def write_copy(blocks: Iterable[bytes], form: FileFormat, path: str, copy: Path)
 def line_feeds(texts: Iterable[str], form: FileFormat) -> Iterator[str]:
     """The text with LF for CRLF and CR outside of quotes.
 
-    A quote opens a value only where the value begins, spaces aside, as DuckDB has it: 5" is five inches.
+    A quote opens a value only where the value begins, spaces aside, as DuckDB has it: 5" is five inches. What has the
+    shape of no row (a quote that does not end) stays as it is: DuckDB says what is wrong with it.
     """
-    quote = '"' if form.quoted else ""
-    quoted, before, held = False, "", ""  # before: what stands before a quote; empty: a value may begin here
-    for text in texts:
-        content = held + text
-        held = "\r" if content.endswith("\r") else ""  # the next text may begin with its LF
-        content = content.removesuffix("\r")
-        for number, piece in enumerate(content.split(quote) if quote else [content]):
-            if number:
-                yield quote
-                opens = not before or before.endswith((form.delimiter, "\n"))
-                quoted, before = not quoted and opens, "" if quoted else before + quote
-            if quoted:
-                yield piece
-            else:
-                piece = _ended_alike(piece)  # noqa: PLW2901
-                yield piece
-                before = _without_spaces(before + piece, form)[-2:]
-    yield held if quoted else _ended_alike(held)
+    row, held, arriving = _row_pattern(form), "", iter(texts)
+    for text in arriving:
+        content, place = held + text, 0
+        pieces: list[str] = []
+        while found := row.match(content, place):
+            pieces += (content[place : found.start(1)], "\n")
+            place = found.end()
+        held = content[place:]
+        yield "".join(pieces)
+        if len(held) > _MOST_OF_A_ROW:
+            yield held
+            yield from arriving
+            return
+    # A line end that stands last may have been the first half of one.
+    yield held[:-1] + "\n" if held.endswith("\r") and row.fullmatch(held + "\n") else held
 
 
-def _ended_alike(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _without_spaces(text: str, form: FileFormat) -> str:
-    return text if form.delimiter == " " else text.rstrip(" ")
+def _row_pattern(form: FileFormat) -> re.Pattern[str]:
+    """One row with its line end as group 1. Nothing is tried twice: a row is either read in one go or is none yet."""
+    delimiter, spaces = re.escape(form.delimiter), "" if form.delimiter == " " else " *+"
+    rest = rf"[^{delimiter}\r\n]*+"
+    field = rf"(?:{spaces}\"(?:[^\"]++|\"\")*+\"{rest}|(?!{spaces}\"){rest})" if form.quoted else rest
+    return re.compile(rf"{field}(?:{delimiter}{field})*+(\r\n|\n|\r(?!\Z))")
 
 
 # -- bytes to text -----------------------------------------------------------------------------------------

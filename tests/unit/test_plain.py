@@ -70,6 +70,21 @@ def test_line_ends_do_not_depend_on_how_the_text_arrives(text: str, size: int) -
     assert found.replace("\r\n", "\n").replace("\r", "\n") == text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def test_a_quote_that_does_not_end_is_left_to_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'a,b\r\nc,"d\r\n' + "e,f\r\n" * 20
+    expected = text.replace("\r\n", "\n", 1)
+    assert "".join(plain.line_feeds(list(text), CSV)) == expected
+    monkeypatch.setattr(plain, "_MOST_OF_A_ROW", 30)  # not looked at again and again, as long as it may be
+    assert "".join(plain.line_feeds(list(text), CSV)) == expected
+
+
+def test_other_delimiters_begin_values_too() -> None:
+    for delimiter in (";", "|", "\t", "^", "]", "\\", " "):
+        text = delimiter.join(["a", '"b\r\nc"', 'd\r\n5"']) + '\r\n"x,"y\r\n'
+        found = "".join(plain.line_feeds([text], FileFormat("csv", delimiter=delimiter)))
+        assert found == delimiter.join(["a", '"b\r\nc"', 'd\n5"']) + '\n"x,"y\n'
+
+
 @pytest.mark.parametrize("content", [b"a,b\n" * 20_000, b""])
 def test_compressed_files_may_follow_each_other_and_be_padded(content: bytes, tmp_path: Path) -> None:
     twice = gzip.compress(content) + gzip.compress(b"c,d\n") + b"\0" * 9
