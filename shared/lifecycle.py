@@ -19,6 +19,7 @@ from shared.runs import reconcile as decide
 from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
+from shared.tables.catalog import is_whole
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 20
@@ -50,7 +51,7 @@ def _look(services: Services, environment: str) -> str:
     if not snapshot.manifests and not snapshot.unreadable:
         return _no_manifest(services, environment)
     seen = decide.observe(
-        known, snapshot.fingerprint, whole=snapshot.whole, now=services.clock.now(), patience=services.patience
+        known, snapshot.fingerprint, whole=is_whole(snapshot), now=services.clock.now(), patience=services.patience
     )
     if not seen.ready:
         if replace(seen.environment, etag="") != replace(known, etag=""):

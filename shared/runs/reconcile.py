@@ -41,11 +41,14 @@ class Observation:
 def observe(known: Environment, fingerprint: str, *, whole: bool, now: datetime, patience: Patience) -> Observation:
     """Whether a snapshot may be taken: unchanged for long enough, and whole or given up on.
 
-    The environment's row remembers since when the fingerprint is what it is, and since when something is missing.
+    The environment's row remembers since when the fingerprint is what it is, and since when something is missing: a
+    change after a snapshot was taken is a new landing, which has all its time to become whole.
     """
     same = fingerprint == known.seen_fingerprint and known.seen_since is not None
     since = known.seen_since if same and known.seen_since is not None else now
-    incomplete = None if whole else (known.incomplete_since or now)
+    new_landing = not same and known.seen_fingerprint == known.opened_fingerprint
+    before = None if new_landing else known.incomplete_since
+    incomplete = None if whole else (before or now)
     seen = replace(known, seen_fingerprint=fingerprint, seen_since=since, incomplete_since=incomplete)
     if now - since < timedelta(seconds=patience.settle):
         return Observation(seen, ready=False, waits_for="the lake to be unchanged for a while")

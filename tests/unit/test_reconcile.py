@@ -86,6 +86,16 @@ def test_a_snapshot_that_is_not_whole_is_waited_for_and_then_taken_as_it_is() ->
     assert observe(EMPTY, "a", whole=False, now=NOW, patience=PATIENCE).environment.incomplete_since == NOW
 
 
+def test_a_change_after_a_snapshot_was_taken_is_a_new_landing_with_all_its_time() -> None:
+    taken = replace(
+        EMPTY, seen_fingerprint="a", opened_fingerprint="a", seen_since=ago(9999), incomplete_since=ago(9999)
+    )
+    half = observe(taken, "b", whole=False, now=NOW, patience=PATIENCE)
+    assert half.environment.incomplete_since == NOW
+    more = observe(half.environment, "c", whole=False, now=NOW + timedelta(seconds=60), patience=PATIENCE)
+    assert more.environment.incomplete_since == NOW, "files that arrive one by one are one landing"
+
+
 def test_a_snapshot_that_became_whole_is_not_late_any_more() -> None:
     known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(500), incomplete_since=ago(100))
     assert observe(known, "a", whole=True, now=NOW, patience=PATIENCE) == observe(
