@@ -12,8 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from shared.delta import chunks, compare, state
-from shared.delta.compare import Delta, Policy, Rows
+from shared.delta.compare import Delta, Policy
 from shared.delta.counts import Counts
+from shared.tables.rows import Rows
 from tests.support import planning
 
 WRITE, REMOVE = 2, 5
