@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from shared import lifecycle
 from shared.dataverse.client import Client
-from shared.delta import engine, source
 from shared.errors import ConfigurationError, CorruptSnapshotError
-from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
-from shared.linking.sources import LinkedTable, linked_tables
 from shared.runs import paths
 from shared.runs.messages import Step, TableMessage
-from shared.runs.model import LINKING, Kind, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import Phase, Run, Status, TaskPhase
 from shared.services import Services
-from shared.tables import catalog
-
-_NOT_DELIVERED = "No manifest of this environment names it: it was left alone, nothing was written or removed."
+from shared.tasks import find_tasks
 
 
 def start(services: Services, message: TableMessage) -> None:
@@ -94,108 +88,6 @@ def bind(services: Services, environment: str, client: Client) -> str:
     if (known.organization_id, known.dataverse_url) != (organization, client.url):
         services.store.save_environment(replace(known, organization_id=organization, dataverse_url=client.url))
     return organization
-
-
-# -- tasks -----------------------------------------------------------------------------------------------
-
-
-def find_tasks(services: Services, run: Run, snapshot: Snapshot) -> list[Task]:
-    """Every task of the run, those included that have nothing to do and say why."""
-    found = catalog.read(snapshot, services.settings.hydration)
-    tasks = [
-        *(_table_task(services, run, table, source) for table, source in _sources(found).items()),
-        *_link_tasks(services, run, snapshot, found),
-        *(_ended(run, f"skipped.{name}", name, Kind.TABLE, Status.SKIPPED, detail) for name, detail in found.skipped),
-        *(
-            _ended(
-                run,
-                f"ambiguous.{one.attribute}",
-                f"AlternateKey ({one.attribute})",
-                Kind.TABLE,
-                Status.SKIPPED,
-                one.detail,
-            )
-            for one in found.ambiguous
-        ),
-        *(
-            _ended(run, f"manifest.{path}", path, Kind.TABLE, Status.FAILED, f"The manifest cannot be read: {reason}")
-            for path, reason in snapshot.unreadable.items()
-        ),
-    ]
-    return _only_asked_for(run, tasks)
-
-
-def _sources(found: catalog.Catalog) -> dict[str, catalog.Source]:
-    keys = found.alternate_key
-    if keys.entity is None and not keys.fault:  # its rows are derived from the profile
-        keys = replace(found.customer, note="")
-    return {catalog.CUSTOMER_PROFILE: found.customer, catalog.ALTERNATE_KEY: keys}
-
-
-def _table_task(services: Services, run: Run, table: str, source: catalog.Source) -> Task:
-    if not services.settings.hydration.options(table).enabled:
-        return _ended(
-            run, table, table, Kind.TABLE, Status.SKIPPED, "Disabled in hydration.toml; its rows were left alone."
-        )
-    if source.fault:
-        return _ended(run, table, table, Kind.TABLE, Status.FAILED, f"{source.fault} Nothing was written or removed.")
-    if source.entity is None:
-        return _ended(run, table, table, Kind.TABLE, Status.SKIPPED, _NOT_DELIVERED)
-    return Task(run.id, table, table, Kind.TABLE, table, notes=(source.note,) if source.note else ())
-
-
-def _link_tasks(services: Services, run: Run, snapshot: Snapshot, found: catalog.Catalog) -> list[Task]:
-    if found.keys_fault:
-        detail = f"The alternate keys cannot be read: {found.keys_fault} No link was written or cleared."
-        return [_ended(run, "link", LINKING, Kind.LINK, Status.FAILED, detail)]
-    if not found.keys_delivered:
-        return []
-    try:
-        with source.faults(), engine.connect(services.settings) as (connection, _):
-            pairs = read_pairs(connection, services, snapshot, found)
-    except CorruptSnapshotError as fault:
-        detail = f"The alternate keys cannot be read: {fault} No link was written or cleared."
-        return [_ended(run, "link", LINKING, Kind.LINK, Status.FAILED, detail)]
-    hydration = services.settings.hydration
-    pointers = services.store.pointers(run.organization_id, hydration.publisher_prefix)
-    known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
-    url = services.environment(run.environment).dataverse_url
-    tables = linked_tables(pairs, hydration.data_sources, url, known)
-    return [_link_task(run, table) for table in tables]
-
-
-def _link_task(run: Run, table: LinkedTable) -> Task:
-    key, name = f"link.{table.logical_name}", f"{LINKING}: {table.logical_name}"
-    if table.skipped:
-        return _ended(run, key, name, Kind.LINK, Status.SKIPPED, table.skipped)
-    pairs = tuple(json.dumps(pair) for pair in table.sources)
-    return Task(run.id, key, name, Kind.LINK, table.logical_name, sources=pairs, primary_id=table.primary_key or "")
-
-
-def _ended(run: Run, key: str, name: str, kind: Kind, status: Status, detail: str) -> Task:  # noqa: PLR0917
-    return Task(run.id, key, name, kind, name, status=status, detail=detail, phase=TaskPhase.ENDED)
-
-
-def _only_asked_for(run: Run, tasks: list[Task]) -> list[Task]:
-    if not run.tables:
-        return tasks
-    asked = {name.casefold(): name for name in run.tables}
-    kept = [
-        task for task in tasks if {task.name.casefold(), task.subject.casefold(), task.key.casefold()} & asked.keys()
-    ]
-    served = {name.casefold() for task in kept for name in (task.name, task.subject, task.key)}
-    unknown = [name for fold, name in asked.items() if fold not in served]
-    return kept + [
-        _ended(
-            run,
-            f"unknown.{name}",
-            name,
-            Kind.TABLE,
-            Status.SKIPPED,
-            "This snapshot has no such table, and no such link.",
-        )
-        for name in unknown
-    ]
 
 
 def _unreadable(snapshot: Snapshot) -> str:

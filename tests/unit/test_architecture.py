@@ -17,7 +17,7 @@ LAYERS = (
     {"handlers"},
     {"shared.deliver"},
     {"shared.start", "shared.plan", "shared.prepare", "shared.send", "shared.close", "shared.page", "shared.views"},
-    {"shared.draft", "shared.lifecycle", "shared.claims"},
+    {"shared.draft", "shared.lifecycle", "shared.claims", "shared.tasks"},
     {"shared.keys", "shared.provision"},
     {"shared.services", "shared.linking"},
     {"shared.runs", "shared.blobs", "shared.telemetry"},

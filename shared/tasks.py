@@ -1,0 +1,126 @@
+"""Which tasks a run has, those included that have nothing to do and say why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from shared.delta import engine, source
+from shared.errors import ConfigurationError, CorruptSnapshotError
+from shared.keys import read_pairs
+from shared.lake.snapshot import Snapshot
+from shared.linking.sources import LinkedTable, linked_tables
+from shared.runs.model import LINKING, Kind, Run, Status, Task, TaskPhase
+from shared.services import Services
+from shared.tables import catalog
+
+_NOT_DELIVERED = "No manifest of this environment names it: it was left alone, nothing was written or removed."
+_NO_LINK = "No link was written or cleared."
+
+
+def find_tasks(services: Services, run: Run, snapshot: Snapshot) -> list[Task]:
+    """The tasks of a run with a pinned snapshot. Raises TransientError."""
+    found = catalog.read(snapshot, services.settings.hydration)
+    tasks = [
+        _table(services, run, catalog.CUSTOMER_PROFILE, found.customer),
+        _table(services, run, catalog.ALTERNATE_KEY, found.keys),
+        *_links(services, run, snapshot, found),
+        *_left_alone(run, found),
+        *_broken(run, snapshot, found),
+    ]
+    return _only_asked_for(run, tasks)
+
+
+def _table(services: Services, run: Run, table: str, delivered: catalog.Source) -> Task:
+    if not services.settings.hydration.options(table).enabled:
+        return _skipped(run, table, "Disabled in hydration.toml; its rows were left alone.")
+    if delivered.fault:
+        return _failed(run, table, f"{delivered.fault} Nothing was written or removed.")
+    if delivered.entity is None:
+        return _skipped(run, table, delivered.absent or _NOT_DELIVERED)
+    return Task(run.id, table, table, Kind.TABLE, table, notes=(delivered.note,) if delivered.note else ())
+
+
+def _left_alone(run: Run, found: catalog.Catalog) -> Iterator[Task]:
+    for name, why in found.skipped:
+        yield _skipped(run, name, why, key=f"skipped.{name}")
+    for one in found.ambiguous:
+        yield _skipped(run, f"AlternateKey ({one.attribute})", one.detail, key=f"ambiguous.{one.attribute}")
+
+
+def _broken(run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Task]:
+    for name, why in found.incomplete:
+        yield _failed(run, name, why, key=f"incomplete.{name}")
+    for path, reason in snapshot.unreadable.items():
+        yield _failed(run, path, f"The manifest cannot be read: {reason}.", key=f"manifest.{path}")
+
+
+# -- links -----------------------------------------------------------------------------------------------
+
+
+def _links(services: Services, run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Task]:
+    if found.keys_fault:
+        yield _no_links(run, Status.FAILED, f"The alternate keys cannot be read: {found.keys_fault} {_NO_LINK}")
+        return
+    if not found.keys_delivered:
+        if found.keys.absent:
+            yield _no_links(run, Status.SKIPPED, f"{found.keys.absent} {_NO_LINK}")
+        return
+    try:
+        with source.faults(), engine.connect(services.settings) as (connection, _):
+            pairs = read_pairs(connection, services, snapshot, found)
+    except (CorruptSnapshotError, ConfigurationError) as fault:
+        yield _no_links(run, Status.FAILED, f"The alternate keys cannot be read: {fault} {_NO_LINK}")
+        return
+    hydration = services.settings.hydration
+    pointers = services.store.pointers(run.organization_id, hydration.publisher_prefix)
+    known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
+    url = services.environment(run.environment).dataverse_url
+    for table in linked_tables(pairs, hydration.data_sources, url, known):
+        yield _link(run, table)
+
+
+def _link(run: Run, table: LinkedTable) -> Task:
+    name = f"{LINKING}{f' ({table.label})' if table.label else ''}: {table.logical_name}"
+    if table.skipped:
+        return _ended(Task(run.id, table.key, name, Kind.LINK, name), Status.SKIPPED, table.skipped)
+    pairs = tuple(json.dumps(pair) for pair in table.sources)
+    key = table.primary_key or ""
+    return Task(run.id, table.key, name, Kind.LINK, table.logical_name, sources=pairs, primary_id=key)
+
+
+def _no_links(run: Run, status: Status, detail: str) -> Task:
+    return _ended(Task(run.id, "link", LINKING, Kind.LINK, LINKING), status, detail)
+
+
+# -- tasks that have nothing to do -----------------------------------------------------------------------
+
+
+def _skipped(run: Run, name: str, detail: str, *, key: str = "") -> Task:
+    return _ended(Task(run.id, key or name, name, Kind.TABLE, name), Status.SKIPPED, detail)
+
+
+def _failed(run: Run, name: str, detail: str, *, key: str = "") -> Task:
+    return _ended(Task(run.id, key or name, name, Kind.TABLE, name), Status.FAILED, detail)
+
+
+def _ended(task: Task, status: Status, detail: str) -> Task:
+    return Task(
+        task.run, task.key, task.name, task.kind, task.subject, status=status, detail=detail, phase=TaskPhase.ENDED
+    )
+
+
+def _only_asked_for(run: Run, tasks: list[Task]) -> list[Task]:
+    if not run.tables:
+        return tasks
+    asked = {name.casefold(): name for name in run.tables}
+    kept = [task for task in tasks if _names(task) & asked.keys()]
+    served = {name for task in kept for name in _names(task)}
+    unknown = "This snapshot has no such table, and no such link."
+    return kept + [
+        _skipped(run, name, unknown, key=f"unknown.{name}") for fold, name in asked.items() if fold not in served
+    ]
+
+
+def _names(task: Task) -> set[str]:
+    return {task.name.casefold(), task.subject.casefold(), task.key.casefold()}
