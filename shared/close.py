@@ -89,8 +89,8 @@ def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> No
 
 def _exceptions(services: Services, folder: str, chunks: list[Chunk]) -> Iterator[tuple[str, str, bool, str, str]]:
     for chunk in chunks:
-        content = services.blobs.read_if_there(paths.exceptions(folder, chunk.number))
-        for place, row in json.loads(content).items() if content else ():
+        content = services.blobs.read(paths.exceptions(folder, chunk.number, chunk.noted)) if chunk.noted else b"{}"
+        for place, row in json.loads(content).items():
             if int(place) < chunk.sent:
                 yield tuple(row)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -106,8 +107,9 @@ class _Sending:
         self._folder = paths.plan(run.environment, task, task.attempt)
         self._interrupted = chunk.begun  # rows before this may have been sent by somebody who got no answer
         self._chunk = self._claim(replace(chunk, tries=chunk.tries + 1), begun=chunk.begun)
+        self._name = uuid.uuid4().hex[:12]
         self._stale = False
-        self._exceptions = self._known_exceptions()
+        self._exceptions: dict[int, list[object]] = {}
 
     def go(self) -> Later | None:
         if self._task.failure or self._chunk.tries > MOST_TRIES:
@@ -127,6 +129,7 @@ class _Sending:
     def _send_all(self) -> None:
         records = chunks.unpack(self._services.blobs.read(paths.chunk(self._folder, self._chunk.number)))
         size = self._services.settings.dataverse_batch_rows
+        self._exceptions = self._known_exceptions()
         while self._chunk.sent < len(records):
             start = self._chunk.sent
             end = min(start + size, len(records))
@@ -181,23 +184,29 @@ class _Sending:
 
     def _known_exceptions(self) -> dict[int, list[object]]:
         """Exceptions of rows whose outcome is known; those of a call without an outcome are asked for again."""
-        content = self._services.blobs.read_if_there(paths.exceptions(self._folder, self._chunk.number))
-        found = {int(place): row for place, row in json.loads(content).items()} if content else {}
+        if not self._chunk.noted:
+            return {}
+        content = self._services.blobs.read(paths.exceptions(self._folder, self._chunk.number, self._chunk.noted))
+        found = {int(place): row for place, row in json.loads(content).items()}
         known = {place: row for place, row in found.items() if place < self._chunk.sent}
         self._stale = len(known) < len(found)  # what else the blob says was never confirmed
         return known
 
     def _note(self, start: int, end: int, records: list[bytes], faults: list[RowFault]) -> None:
-        """Write what became of the rows of a call before the chunk's row says that they have an outcome."""
+        """Write what became of the rows of a call before the chunk's row says that they have an outcome.
+
+        The row names the blob, and each worker writes one of its own: what somebody notes who was held up, and whose
+        chunk another worker has, is never looked at.
+        """
         for fault in faults:
             place = start + fault.index
             uncertain = fault.uncertain or place < self._interrupted
             row_id = _row_id(records[place], self._task.primary_id)
             self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, fault.message]
         if faults or self._stale:
-            path = paths.exceptions(self._folder, self._chunk.number)
+            path = paths.exceptions(self._folder, self._chunk.number, self._name)
             self._services.blobs.write(path, json.dumps(self._exceptions).encode())
-            self._stale = False
+            self._chunk, self._stale = replace(self._chunk, noted=self._name), False
         _log.info("chunk.call", extra=self._names() | {"rows": end - start, "faults": len(faults)})
 
     def _conclude(self, failure: str) -> Later | None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shared.delta import engine, source
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
-from shared.linking.sources import LinkedTable, linked_tables
+from shared.linking.sources import LinkedTable, configured_tables, linked_tables
 from shared.runs.model import LINKING, Kind, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables import catalog
 
 _NOT_DELIVERED = "No manifest of this environment names it: it was left alone, nothing was written or removed."
-_NO_LINK = "No link was written or cleared."
 
 
 def find_tasks(services: Services, run: Run, snapshot: Snapshot) -> list[Task]:
@@ -59,23 +58,23 @@ def _broken(run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Ta
 
 
 def _links(services: Services, run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Task]:
+    hydration, url = services.settings.hydration, services.environment(run.environment).dataverse_url
+    pointers = services.store.pointers(run.organization_id, hydration.publisher_prefix)
+    known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
+    expected = sorted({*known, *configured_tables(hydration.data_sources, url)})
     if found.keys_fault:
-        yield _no_links(run, Status.FAILED, f"The alternate keys cannot be read: {found.keys_fault} {_NO_LINK}")
+        yield from _no_links(run, expected, Status.FAILED, f"The alternate keys cannot be read: {found.keys_fault}")
         return
     if not found.keys_delivered:
         if found.keys.absent:
-            yield _no_links(run, Status.SKIPPED, f"{found.keys.absent} {_NO_LINK}")
+            yield from _no_links(run, expected, Status.SKIPPED, found.keys.absent)
         return
     try:
         with source.faults(), engine.connect(services.settings) as (connection, _):
             pairs = read_pairs(connection, services, snapshot, found)
     except (CorruptSnapshotError, ConfigurationError) as fault:
-        yield _no_links(run, Status.FAILED, f"The alternate keys cannot be read: {fault} {_NO_LINK}")
+        yield from _no_links(run, expected, Status.FAILED, f"The alternate keys cannot be read: {fault}")
         return
-    hydration = services.settings.hydration
-    pointers = services.store.pointers(run.organization_id, hydration.publisher_prefix)
-    known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
-    url = services.environment(run.environment).dataverse_url
     for table in linked_tables(pairs, hydration.data_sources, url, known):
         yield _link(run, table)
 
@@ -89,8 +88,12 @@ def _link(run: Run, table: LinkedTable) -> Task:
     return Task(run.id, table.key, name, Kind.LINK, table.logical_name, sources=pairs, primary_id=key)
 
 
-def _no_links(run: Run, status: Status, detail: str) -> Task:
-    return _ended(Task(run.id, "link", LINKING, Kind.LINK, LINKING), status, detail)
+def _no_links(run: Run, tables: Sequence[str], status: Status, detail: str) -> Iterator[Task]:
+    """One task for each table that would be linked, or one for all where none is known yet."""
+    for table in tables or ("",):
+        name = f"{LINKING}: {table}" if table else LINKING
+        task = Task(run.id, f"link.{table}" if table else "link", name, Kind.LINK, table or LINKING)
+        yield _ended(task, status, f"{detail} No link was written or cleared.")
 
 
 # -- tasks that have nothing to do -----------------------------------------------------------------------

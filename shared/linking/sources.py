@@ -35,6 +35,16 @@ class LinkedTable:
         return f"link.{self.logical_name}" + (f".{self.label}" if self.label else "")
 
 
+def configured_tables(data_sources: Mapping[str, DataSource], dataverse_url: str) -> set[str]:
+    """The logical names of the tables that hydration.toml names as ingested from the organization."""
+    return {
+        (table.logical_name or table.name).lower()
+        for source in data_sources.values()
+        if source.dataverse is not None and source.dataverse.rstrip("/") == dataverse_url.rstrip("/")
+        for table in source.tables.values()
+    }
+
+
 def linked_tables(
     pairs: Iterable[tuple[str, str]],
     data_sources: Mapping[str, DataSource],

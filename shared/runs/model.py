@@ -167,6 +167,7 @@ class Chunk:
     done: bool = False
     sent: int = 0
     begun: int = 0
+    noted: str = ""  # names the blob of the rows, of those before `sent`, that came to something else than written
     owner: str = ""
     lease_until: datetime | None = None
     tries: int = 0

@@ -21,9 +21,9 @@ def chunk(folder: str, number: int) -> str:
     return f"{folder}/chunks/{number:06}.ndjson.gz"
 
 
-def exceptions(folder: str, number: int) -> str:
-    """The rows of a chunk that have another outcome than the chunk itself."""
-    return f"{folder}/exceptions/{number:06}.json"
+def exceptions(folder: str, number: int, noted: str) -> str:
+    """The rows of a chunk that have another outcome than the chunk itself, as one worker noted them."""
+    return f"{folder}/exceptions/{number:06}-{noted}.json"
 
 
 def delta(folder: str) -> str:

@@ -229,7 +229,7 @@ def test_names_of_tables_and_keys() -> None:
 
 
 def names(*attributes: str, **options: object) -> list[str]:
-    configured = hydration(**({"CustomerProfile": options} if options else {}))
+    configured = hydration(CustomerProfile=options) if options else hydration()
     return [one.source for one in catalog.profile_columns(entity("Customer", *attributes), configured)]
 
 
