@@ -22,6 +22,7 @@ from shared.blobs import Blobs
 from shared.clock import Clock
 from shared.delta import engine
 from shared.errors import HydrationError
+from shared.runs.model import LAST_STAGE
 from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import Settings
@@ -44,6 +45,7 @@ class Moment:
     point: int
     after: bool
     then: int  # the worker that takes over is killed as well, at this point
+    turns: int  # messages that others take before a worker that was held up goes on; 0: all of them
 
 
 def moments(test: int) -> list[tuple[Moment, Moment]]:
@@ -53,7 +55,7 @@ def moments(test: int) -> list[tuple[Moment, Moment]]:
 
     def moment(day: int, tenant: int) -> Moment:
         point = 1 + int((places[day][tenant] + draw.random()) * POINTS[day] / TENANTS)
-        return Moment(day, point, draw.random() < 0.5, draw.randrange(60))
+        return Moment(day, point, draw.random() < 0.5, draw.randrange(60), draw.choice([0, draw.randrange(1, 12)]))
 
     return [(moment(1, tenant), moment(2, tenant)) for tenant in range(TENANTS)]
 
@@ -72,7 +74,7 @@ def spread(test: int) -> pytest.MarkDecorator:
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> list[Tenant]:
     root = tmp_path_factory.mktemp("tenants")
     write_sample(root, PEOPLE)
-    return [Tenant(number, root) for number in range(4 * TENANTS)]
+    return [Tenant(number, root, lacks=4) for number in range(4 * TENANTS + 2)]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ def test_a_worker_killed_at_any_point_changes_nothing(
 def test_a_worker_held_up_at_any_point_does_no_harm_when_it_goes_on(
     stack: Stack, settings: Settings, tenants: list[Tenant], number: int, days: tuple[Moment, Moment]
 ) -> None:
-    """It goes on when the others have ended its run, or even the next one."""
+    """It goes on while others do its work, or when they have ended even the next day's run."""
     with Workshop(stack, settings, tenants[number]) as workshop, ThreadPoolExecutor(2) as threads:
         workshop.tenant.seed(stack)
         services, late = workshop.worker(), list[tuple[Fate, Future[None]]]()
@@ -142,15 +144,41 @@ def test_a_worker_held_up_at_any_point_does_no_harm_when_it_goes_on(
                     pass
                 _log.warning("held up at %s", fate.calls[-1])
                 vars(engine)["_ONE_AT_A_TIME"] = Lock()  # other processes have their own
+                for _ in range(moment.turns):
+                    workshop.work(services)
+                if moment.turns:
+                    go_on(late)
                 workshop.work_to_the_end(services)
                 workshop.tenant.assert_day(stack, moment.day, workshop.told(services))
-                if number % 2:
-                    go_on(late)
         finally:
             go_on(late)
         workshop.work_to_the_end(services)
         workshop.tenant.assert_day(stack, 2, workshop.told(services))
         assert_state_agrees(workshop, services, 2)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_what_a_worker_notes_late_is_not_taken_for_the_outcome(
+    stack: Stack, settings: Settings, tenants: list[Tenant], call: int
+) -> None:
+    """It was held up with the answer in its hands; another worker has sent the chunk to its end meanwhile."""
+    with Workshop(stack, settings, tenants[-call]) as workshop, ThreadPoolExecutor(1) as threads:
+        workshop.tenant.seed(stack)
+        workshop.land(1)
+        fate = Fate(call, held_up=True, of="/exceptions/")
+        late = [(fate, threads.submit(workshop.work_to_the_end, workshop.worker(fate)))]
+        try:
+            assert fate.reached.wait(30)
+            services = workshop.worker()
+            (run,) = services.store.runs(workshop.tenant.environment)
+            chunks = [task for task in services.store.tasks(run.id) if task.key == "link.contact"]
+            while services.store.open_chunks(chunks[0], up_to=LAST_STAGE):
+                workshop.work(services)
+        finally:
+            go_on(late)
+        workshop.work_to_the_end(services)
+        workshop.tenant.assert_day(stack, 1, workshop.told(services))
+        assert_state_agrees(workshop, services, 1)
 
 
 def go_on(late: list[tuple[Fate, Future[None]]]) -> None:

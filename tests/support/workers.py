@@ -58,11 +58,12 @@ class TurnedClock(Clock):
 class Fate:
     """What becomes of a worker at its n-th call: killed or held up, before or after the call. n = 0: nothing.
 
+    With `of`, only calls that name it count, such as a part of a blob's path.
     Calls that only read are no points: whoever dies before reading has done no more than after the write before it.
     """
 
-    def __init__(self, point: int = 0, *, after: bool = False, held_up: bool = False) -> None:
-        self.point, self.after, self.held_up = point, after, held_up
+    def __init__(self, point: int = 0, *, after: bool = False, held_up: bool = False, of: str = "") -> None:
+        self.point, self.after, self.held_up, self.of = point, after, held_up, of
         self.calls: list[str] = []
         self.reached, self.released = threading.Event(), threading.Event()
 
@@ -73,8 +74,9 @@ class Fate:
 
     def _watched(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
-            self.calls.append(name)
-            struck = len(self.calls) == self.point
+            if self.of in f"{name} {given[:1]}":
+                self.calls.append(name)
+            struck = len(self.calls) == self.point and not self.reached.is_set()
             # Between the last look at the claim and the request nothing can stop a worker: it is held up afterwards.
             after = self.after or (self.held_up and name.startswith("dataverse"))
             if struck and not after:
@@ -235,5 +237,5 @@ class Workshop:
 def settings_of(stack: Stack) -> Settings:
     """The stack's settings with the times of the cloud: the clock is turned, so nobody waits for them."""
     times = {"HYDRATION_LEASE_SECONDS": str(LEASE_SECONDS), "DATAVERSE_TIMEOUT_SECONDS": "30"}
-    settled = {"HYDRATION_SETTLE_SECONDS": "0", "HYDRATION_WHOLE_WITHIN_SECONDS": "0", "DATAVERSE_BATCH_ROWS": "20"}
+    settled = {"HYDRATION_SETTLE_SECONDS": "0", "HYDRATION_WHOLE_WITHIN_SECONDS": "0", "DATAVERSE_BATCH_ROWS": "5"}
     return load(stack.settings | times | settled, Path(stack.config).parent)
