@@ -22,6 +22,12 @@ import pytest
 from local import snapshots
 from local import stack as stacks
 from local.stack import Stack
+from shared.clock import Clock
+from shared.runs.messages import ChunkMessage, Step, TableMessage
+from shared.runs.model import Kind
+from shared.runs.queues import Queues
+from shared.runs.store import Store
+from shared.settings import Connection
 from tests.support.tenants import Tenant, configuration, write_sample
 
 SOAK = bool(os.environ.get("SOAK"))
@@ -74,7 +80,7 @@ def moments() -> list[Moment]:
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> list[Tenant]:
     root = tmp_path_factory.mktemp("tenants")
     write_sample(root, PEOPLE)
-    return [Tenant(number, root) for number in range(MOMENTS // 2 + 1)]
+    return [Tenant(number, root, lacks=7) for number in range(MOMENTS // 2 + 1)]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,13 @@ def stack(tenants: list[Tenant], tmp_path_factory: pytest.TempPathFactory) -> It
         patch.setattr(stacks, "LOCK_SECONDS", "2")
         with Stack(root, root / "hydration.toml", settings=SETTINGS) as running:
             yield running
+
+
+@pytest.fixture(autouse=True)
+def _host(stack: Stack) -> None:
+    """A test that failed between the kill and the start must not fail those after it."""
+    if stack._host is None:
+        stack.start_host()
 
 
 @pytest.mark.parametrize("moment", moments(), ids=lambda moment: f"{moment.tenant}-day{moment.day}-line{moment.line}")
@@ -103,6 +116,53 @@ def test_a_killed_host_ends_in_the_same_content(stack: Stack, tenants: list[Tena
         stack.start_host()
         run = landed.result(timeout=120)
     tenant.assert_day(stack, moment.day, run)
+
+
+def test_copies_of_messages_and_a_second_landing_write_nothing(stack: Stack, tenants: list[Tenant]) -> None:
+    """Five copies of every message while the run goes on, five more when it is over, and then the same files again."""
+    tenant, draw = tenants[0], random.Random(SEED)  # noqa: S311 - seeded on purpose
+    tenant.seed(stack)
+    store = Store(Connection(stack.settings["StatusStorage"]), Clock())
+    store.create_tables()  # the app does so when it is first called
+    queues = Queues(Connection(stack.settings["ServiceBus"]))
+    with ThreadPoolExecutor(1) as landing_thread:
+        landed = landing_thread.submit(tenant.land, stack, 1)
+        sent = set[tuple[Kind | None, TableMessage | ChunkMessage]]()
+        while not landed.done():
+            fresh = messages(store, tenant.environment) - sent
+            send(queues, [one for one in fresh for _ in range(5)], draw)
+            sent |= fresh
+            time.sleep(0.05)
+        tenant.assert_day(stack, 1, landed.result())
+    written = tenant.written(stack)
+    assert len(sent) > 12
+    send(queues, list(sent) * 5, draw)
+    again = tenant.land(stack, 1)
+    assert (again["status"], sum(task["writes"] for task in again["tasks"])) == ("Successful", 0)
+    assert tenant.written(stack) == written
+    tenant.assert_content(stack, 1)
+
+
+def messages(store: Store, environment: str) -> set[tuple[Kind | None, TableMessage | ChunkMessage]]:
+    """Every message that the environment's runs have had, or could have; chunks with their kind."""
+    found = set[tuple[Kind | None, TableMessage | ChunkMessage]]()
+    for run in store.runs(environment):
+        found |= {(None, TableMessage(step, environment, run.id)) for step in (Step.START, Step.PREPARE, Step.ADVANCE)}
+        for task in store.tasks(run.id):
+            found |= {(None, TableMessage(step, environment, run.id, task.key)) for step in (Step.PLAN, Step.CLOSE)}
+            found |= {
+                (task.kind, ChunkMessage(environment, run.id, task.key, task.attempt, chunk.stage, chunk.number))
+                for chunk in store.chunks(task)
+            }
+    return found
+
+
+def send(queues: Queues, found: list[tuple[Kind | None, TableMessage | ChunkMessage]], draw: random.Random) -> None:
+    for kind, message in draw.sample(found, len(found)):
+        if isinstance(message, TableMessage):
+            queues.send_step(message)
+        elif kind is not None:
+            queues.send_chunks(kind, [message])
 
 
 def wait_for_line(log: Path, begin: int, number: int, landed: Future[dict[str, Any]]) -> None:
