@@ -75,7 +75,7 @@ def _show_page(stack: Stack, *, keep: bool, console: Console) -> None:
     """Say where the page is; with `keep`, stay until Ctrl-C."""
     console.rule()
     if not keep:
-        console.print("To look at the status page, let the stack stay up: python -m local demo --keep")
+        console.print("To look at the status page, let the stack stay up: .venv/bin/python -m local demo --keep")
         return
     console.print(f"Status page: {snapshots.page(stack)}", soft_wrap=True, highlight=False)
     console.print("Ctrl-C ends the local stack.")

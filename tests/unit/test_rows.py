@@ -123,7 +123,7 @@ def test_the_entry_changes_with_the_record_and_with_nothing_else() -> None:
         with planning.connection() as opened:
             state.open_state(opened, None)
             profiles(opened, ("CustomerId", "Rate:decimal", "Name"), (ONE, number, text))
-            return opened.execute("SELECT entry FROM staged").fetchall()[0][0]
+            return uuid.UUID(str(opened.execute("SELECT entry FROM staged").fetchall()[0][0]))
 
     assert entries("1.50", "a") == entries(" 1.5 ", "a") == entries("15e-1", "a")
     different = [
