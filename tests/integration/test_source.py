@@ -88,6 +88,39 @@ def test_every_line_end_inside_of_quotes_stays(reader: Reader, newline: str) -> 
     assert reader.rows({"1.csv": content}) == [("4", inner, "6"), ("7", "8", inner), (inner, "2", "3")]
 
 
+LINES_LIKE_ROWS = ["a,b,c\n", 'x"",1,2\n3,""y\n', "foo\n1,2"]
+
+
+def large(lines: str) -> list[str]:
+    """Rows of a file that DuckDB's threads share: each begins somewhere and guesses whether it is inside of quotes."""
+    count = 10_000_000 // (len(lines) * 600)
+    return [f'{number},"{lines * 600}",x\n' for number in range(count)]
+
+
+@pytest.mark.parametrize("lines", LINES_LIKE_ROWS)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_lines_of_a_value_are_no_rows_however_large_the_file(reader: Reader, lines: str, newline: str) -> None:
+    rows = [row.removesuffix("\n") + newline for row in large(lines)]
+    found = reader.rows({"1.csv": "".join(rows), "2.csv": "-1,,\n"})
+    value = (lines * 600).replace('""', '"')
+    assert sorted(found, key=lambda row: int(row[0] or "")) == [
+        ("-1", None, None),
+        *((str(number), value, "x") for number in range(len(rows))),
+    ]
+
+
+@pytest.mark.parametrize("lines", ["a b c\n", LINES_LIKE_ROWS[0]])
+@pytest.mark.parametrize(
+    "wrong", [f'9,"{MARKER}\n', f'9,"{MARKER}', f"9,{MARKER}\n", f'9,"{MARKER}"x,9\n', f"9,{MARKER},9,\n"]
+)
+@pytest.mark.parametrize("place", [1_000, -1])
+def test_a_wrong_row_is_found_however_large_the_file(reader: Reader, lines: str, wrong: str, place: int) -> None:
+    # Read without threads, all that follows an open quote would be left out.
+    rows = large(lines)
+    rows.insert(len(rows) if place < 0 else place, wrong)
+    assert f"{FOLDER}/1.csv" in reader.fault("".join(rows))
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_nothing_and_an_empty_text_are_two_things(reader: Reader, newline: str) -> None:
     content = newline.join(['1,,""', '"","",', ",,", ""])

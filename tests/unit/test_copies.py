@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from shared.delta import source
+from shared.delta import delimited, source
 from shared.errors import CorruptSnapshotError
 from shared.lake.manifest import Attribute, Compression, Entity, FileFormat, Partition
 from shared.lake.snapshot import File, Snapshot
@@ -54,13 +54,14 @@ def test_a_compressed_file_that_is_cut_off_is_no_shorter_file(tmp_path: Path) ->
 def test_text_that_reads_as_no_row_is_a_fault(tmp_path: Path) -> None:
     form = FileFormat("csv", headers=True)
     assert read(tmp_path, form, one=b"Id,Name\r\n", two=b"Id,Name\r\n\r\n", three=b"Id,Name\r\n1,a\r\n") == [("1", "a")]
-    entity = Entity("Customer", (Attribute("Id", "string"),))
     empty = tmp_path / "empty.csv"
     empty.write_text("", "utf-8")
-    with planning.connection() as opened, pytest.raises(CorruptSnapshotError, match="no row can be read"):
-        source._look_through(
-            opened, source._Dialect(FileFormat("csv")), [source._Place(str(empty), filled=True)], entity
-        )
+    place = delimited.Place(str(empty), str(empty), "ci_one/empty.csv", 9, filled=True, blocks=lambda: iter([b""]))
+    with (
+        planning.connection() as opened,
+        pytest.raises(CorruptSnapshotError, match=r"ci_one/empty\.csv holds text, and no row"),
+    ):
+        delimited.scans(opened, FileFormat("csv"), [place], 1, header=False)
 
 
 def test_rows_of_a_copy_are_counted_like_those_of_any_file(tmp_path: Path) -> None:

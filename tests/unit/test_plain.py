@@ -156,3 +156,31 @@ def test_what_cannot_be_read_is_refused_with_its_reason() -> None:
         plain.beginning("a,b\r\n".encode("utf-16-le"), CSV, "ci_one/1.csv", whole=True)
     with pytest.raises(CorruptSnapshotError, match="is not gzip"):
         plain.beginning(b"a,b\n", FileFormat("csv", compression="gzip"), "ci_one/1.csv", whole=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "width", "rows"),
+    [
+        ("a,b\n1,2\n", 2, 2),
+        ("\ufeffa,b\n1,2", 2, 2),
+        ('"a\n1,2\n",b\n\n\n,""\n', 2, 2),
+        ('5" a,b"\n "a"" b" ,\n', 2, 2),
+        ("", 2, 0),
+        ("\n\n", 2, 0),
+        ("a\n\nb", 1, 2),
+        ("a,b,\n", 2, None),
+        ("a,b\na\n", 2, None),
+        ("a,b\n  \n", 2, None),
+        ('a,"b\n1,2\n', 2, None),
+        ('a,"b', 2, None),
+        ('a,"b"c\n', 2, None),
+    ],
+)
+def test_rows_are_counted_as_duckdb_ought_to(content: str, width: int, rows: int | None) -> None:
+    for size in (1, 2, 3, 100):
+        assert plain.count_rows(blocks(content.encode(), size), CSV, "ci_one/1.csv", width) == rows
+
+
+def test_rows_of_text_that_is_not_utf_8_are_not_counted() -> None:
+    with pytest.raises(CorruptSnapshotError, match="is not valid UTF-8"):
+        plain.count_rows([b"a,\xff\n"], CSV, "ci_one/1.csv", 2)
