@@ -3,7 +3,7 @@
 --   AlternateKeyId  deterministic GUID of Identifier
 --   KeyRing         all keys of the customer in that source table, the smallest by ordinal order preferred
 WITH holder AS (
-    SELECT data_source, entity, value, min(customer_id) AS customer_id, count(DISTINCT customer_id) AS customers
+    SELECT data_source, entity, value, min(customer_id) AS customer_id, count(DISTINCT id_guid(customer_id)) AS customers
     FROM alternate_key
     GROUP BY data_source, entity, value
 ),
