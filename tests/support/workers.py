@@ -7,14 +7,17 @@ when a worker dies.
 
 from __future__ import annotations
 
+import os
 import random
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 from local import landing
 from local.inputs import lake_folder
@@ -32,13 +35,12 @@ from shared.runs.store import Store
 from shared.services import Organizations, Services
 from shared.settings import Settings, load
 from shared.views import run_with_tasks
-from tests.support.tenants import Tenant
+from tests.support.fates import Fate
+from tests.support.tenants import Tenant, configuration, write_sample
 
 LEASE_SECONDS = 300
-
-
-class Killed(BaseException):
-    """The worker's process is gone."""
+SOAK = bool(os.environ.get("SOAK"))
+TENANTS = int(os.environ.get("FAULT_TENANTS", "60" if SOAK else "1"))  # of each campaign; each lives both days
 
 
 class TurnedClock(Clock):
@@ -55,52 +57,18 @@ class TurnedClock(Clock):
         """The storage here has the same clock."""
 
 
-class Fate:
-    """What becomes of a worker at its n-th call: killed or held up, before or after the call. n = 0: nothing.
-
-    With `of`, only calls that name it count, such as a part of a blob's path.
-    Calls that only read are no points: whoever dies before reading has done no more than after the write before it.
-    """
-
-    def __init__(self, point: int = 0, *, after: bool = False, held_up: bool = False, of: str = "") -> None:
-        self.point, self.after, self.held_up, self.of = point, after, held_up, of
-        self.calls: list[str] = []
-        self.reached, self.released = threading.Event(), threading.Event()
-
-    def watch(self, target: Any, name: str, *methods: str) -> None:
-        """Let the methods of an object be points."""
-        for method in methods:
-            setattr(target, method, self._watched(getattr(target, method), f"{name}.{method}"))
-
-    def _watched(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            if self.of in f"{name} {given[:1]}":
-                self.calls.append(name)
-            struck = len(self.calls) == self.point and not self.reached.is_set()
-            # Between the last look at the claim and the request nothing can stop a worker: it is held up afterwards.
-            after = self.after or (self.held_up and name.startswith("dataverse"))
-            if struck and not after:
-                self._strike()
-            answer = method(*given, **named)
-            if struck and after:
-                self._strike()
-            return answer
-
-        return call
-
-    def _strike(self) -> None:
-        self.reached.set()
-        if not self.held_up:
-            raise Killed(self.calls[-1])
-        self.released.wait()
-
-
 @dataclass
 class Letter:
-    """A message in the bag."""
+    """A message in the bag. `dead` is what becomes of it in the dead-letter queue; events have no such queue."""
 
     deliver: Callable[[Services], None]
     at: datetime | None = None
+    message: TableMessage | ChunkMessage | None = None
+    dead: Callable[[Services], None] | None = None
+
+    def hand_over(self, services: Services) -> None:
+        """Deliver it."""
+        self.deliver(services)
 
 
 class Bag(Queues):
@@ -113,15 +81,24 @@ class Bag(Queues):
 
     def send_step(self, *messages: TableMessage, at: datetime | None = None) -> None:
         for message in messages:
-            self._put(encode(message), at, deliver.step)
+            self._put(message, at, deliver.step, deliver.dead_step)
 
     def send_chunks(self, kind: Kind, messages: Sequence[ChunkMessage], *, at: datetime | None = None) -> None:
         for message in messages:
-            self._put(encode(message), at, lambda services, body: deliver.chunk(services, body, kind))
+            self._put(message, at, partial(deliver.chunk, kind=kind), deliver.dead_chunk)
 
-    def _put(self, body: bytes, at: datetime | None, work: Callable[[Services, bytes], None]) -> None:
-        copies = self.copies if at is None else 1  # what is put off was delivered already
-        self.put(Letter(lambda services: work(services, body), at), copies)
+    def _put(
+        self,
+        message: TableMessage | ChunkMessage,
+        at: datetime | None,
+        work: Callable[[Services, bytes], None],
+        dead: Callable[[Services, bytes, str], None],
+    ) -> None:
+        body, copies = encode(message), self.copies if at is None else 1  # what is put off was delivered already
+        letter = Letter(
+            lambda services: work(services, body), at, message, lambda services: dead(services, body, "worn out")
+        )
+        self.put(letter, copies)
 
     def put(self, letter: Letter, copies: int = 1) -> None:
         self.letters += [letter] * copies
@@ -156,6 +133,7 @@ class Workshop:
     clock: TurnedClock = field(default_factory=TurnedClock)
     draw: random.Random | None = None  # the order of delivery; None: as sent
     workers: int = 0
+    handle: Callable[[Letter, Services], None] = Letter.hand_over
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -213,7 +191,7 @@ class Workshop:
             deliver.reconcile(services)
             return
         letter = self.draw.choice(due) if self.draw else due[0]
-        letter.deliver(services)
+        self.handle(letter, services)
         self.bag.letters.remove(letter)
 
     def work_to_the_end(self, services: Services, most: int = 500) -> None:
@@ -226,12 +204,58 @@ class Workshop:
         tasks = {run.id: services.store.tasks(run.id) for run in runs}
         raise AssertionError(f"not everything has ended: {runs}, {tasks}")
 
+    def assert_day(self, services: Services, day: int) -> None:
+        """The newest run went and tells as an undisturbed one, and Dataverse holds what it must."""
+        self.tenant.assert_day(self.stack, day, self.told(services))
+
+    def assert_state_agrees(self, services: Services, day: int) -> None:
+        """What the app believes of Dataverse is so: the same files once more cause no write, and nothing is amiss."""
+        before = self.tenant.written(self.stack)
+        self.land(day)
+        self.work_to_the_end(services)
+        told = self.told(services)
+        assert told["status"] == "Successful", told
+        assert sum(task["writes"] for task in told["tasks"]) == 0, told
+        assert self.tenant.written(self.stack) == before
+        self.tenant.assert_content(self.stack, day)
+
     def told(self, services: Services) -> dict[str, Any]:
         """The newest run with its tasks, as the API tells."""
         run = self.run(services)
         if run is None:
             raise NotFoundError("no run")
         return run_with_tasks(services, run)
+
+
+@dataclass
+class Workplace:
+    """One stack without a host, and tenants that nobody has worked for yet."""
+
+    stack: Stack
+    settings: Settings
+    tenants: list[Tenant]
+
+    def workshop(self, bag: Bag | None = None, draw: random.Random | None = None) -> Workshop:
+        """A workshop for the next tenant, its rows in Dataverse."""
+        tenant = self.tenants.pop(0)
+        tenant.seed(self.stack)
+        return Workshop(self.stack, self.settings, tenant, bag or Bag(), draw=draw)
+
+
+@contextmanager
+def workplace(root: Path, tenants: int, people: int) -> Iterator[Workplace]:
+    """Start the stack. A quarter of the contacts in the lake are not in Dataverse."""
+    write_sample(root, people)
+    found = [Tenant(number, root, lacks=4) for number in range(tenants)]
+    config = root / "hydration.toml"
+    config.write_text(configuration(found), encoding="utf-8")
+    with Stack(root / "stack", config, host=False) as stack, pytest.MonkeyPatch.context() as patch:
+        for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+            patch.setenv(name, stack.settings[name])
+        settings = settings_of(stack)
+        Store(settings.status_storage, Clock()).create_tables()
+        Blobs(settings).create_container()
+        yield Workplace(stack, settings, found)
 
 
 def settings_of(stack: Stack) -> Settings:
