@@ -169,6 +169,10 @@ class Workshop:
         """Land a day and announce it."""
         folder = lake_folder(self.tenant.lake(day))
         landing.land(folder, self.stack.lake_connection_string, self.settings.lake_container)
+        self.announce()
+
+    def announce(self) -> None:
+        """Tell of the landing (once more)."""
         self.bag.put(Letter(self._look))
 
     def _look(self, services: Services) -> None:
