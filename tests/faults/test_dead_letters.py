@@ -39,7 +39,7 @@ DEAD = {
 }
 
 
-OFTEN = ("profiles amid a call", "close amid it", "profiles removed amid a call")
+OFTEN = ("close amid it", "profiles removed amid a call")
 
 
 @pytest.mark.parametrize("name", DEAD if SOAK else OFTEN)

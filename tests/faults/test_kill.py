@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,7 @@ def test_copies_of_messages_and_a_second_landing_write_nothing(stack: Stack, ten
     tenant.seed(stack)
     store = Store(Connection(stack.settings["StatusStorage"]), Clock())
     store.create_tables()  # the app does so when it is first called
-    queues = Queues(Connection(stack.settings["ServiceBus"]))
-    with ThreadPoolExecutor(1) as landing_thread:
+    with senders(stack) as queues, ThreadPoolExecutor(1) as landing_thread:
         landed = landing_thread.submit(tenant.land, stack, 1)
         sent = set[tuple[Kind | None, TableMessage | ChunkMessage]]()
         while not landed.done():
@@ -134,13 +134,24 @@ def test_copies_of_messages_and_a_second_landing_write_nothing(stack: Stack, ten
             sent |= fresh
             time.sleep(0.05)
         tenant.assert_day(stack, 1, landed.result())
-    written = tenant.written(stack)
-    assert len(sent) > 12
-    send(queues, list(sent) * 5, draw)
-    again = tenant.land(stack, 1)
+        written = tenant.written(stack)
+        assert len(sent) > 12
+        send(queues, list(sent) * 5, draw)
+        again = tenant.land(stack, 1)
     assert (again["status"], sum(task["writes"] for task in again["tasks"])) == ("Successful", 0)
     assert tenant.written(stack) == written
     tenant.assert_content(stack, 1)
+
+
+@contextmanager
+def senders(stack: Stack) -> Iterator[Queues]:
+    """The app's own way to send, closed at the end."""
+    queues = Queues(Connection(stack.settings["ServiceBus"]))
+    yield queues
+    for name in stacks.QUEUES:
+        queues._drop(name)
+    if queues._client is not None:
+        queues._client.close()
 
 
 def messages(store: Store, environment: str) -> set[tuple[Kind | None, TableMessage | ChunkMessage]]:

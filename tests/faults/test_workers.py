@@ -89,8 +89,7 @@ def test_a_worker_held_up_at_any_point_does_no_harm_when_it_goes_on(
                 late.append((fate, threads.submit(workshop.work_to_the_end, workshop.worker(fate))))
                 while not fate.reached.wait(0.01) and not late[-1][1].done():
                     pass
-                _log.warning("held up at %s", fate.calls[-1])
-                vars(engine)["_ONE_AT_A_TIME"] = Lock()  # other processes have their own
+                others_go_on(late)
                 for _ in range(moment.turns):
                     workshop.work(services)
                 if moment.turns:
@@ -123,6 +122,13 @@ def test_what_a_worker_notes_late_is_not_taken_for_the_outcome(workplace: Workpl
         workshop.work_to_the_end(services)
         workshop.assert_day(services, 1)
         workshop.assert_state_agrees(services, 1)
+
+
+def others_go_on(late: list[tuple[Fate, Future[None]]]) -> None:
+    """Others are other processes: what is locked in the process of one that is held up does not lock them."""
+    _log.warning("held up at %s", late[-1][0].calls[-1])
+    assert isinstance(vars(engine)["_ONE_AT_A_TIME"], type(Lock()))
+    vars(engine)["_ONE_AT_A_TIME"] = Lock()
 
 
 def go_on(late: list[tuple[Fate, Future[None]]]) -> None:
@@ -165,8 +171,7 @@ def test_a_worker_overtaken_by_the_next_day_does_no_harm(workplace: Workplace, d
         try:
             while not fate.reached.wait(0.01) and not late[-1][1].done():
                 pass
-            _log.warning("held up at %s", fate.calls[-1])
-            vars(engine)["_ONE_AT_A_TIME"] = Lock()  # other processes have their own
+            others_go_on(late)
             workshop.land(2)
             workshop.work_to_the_end(services)
         finally:

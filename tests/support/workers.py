@@ -265,5 +265,5 @@ def workplace(root: Path, tenants: int, people: int) -> Iterator[Workplace]:
 def settings_of(stack: Stack) -> Settings:
     """The stack's settings with the times of the cloud: the clock is turned, so nobody waits for them."""
     times = {"HYDRATION_LEASE_SECONDS": str(LEASE_SECONDS), "DATAVERSE_TIMEOUT_SECONDS": "30"}
-    settled = {"HYDRATION_SETTLE_SECONDS": "0", "HYDRATION_WHOLE_WITHIN_SECONDS": "0", "DATAVERSE_BATCH_ROWS": "5"}
+    settled = {"HYDRATION_SETTLE_SECONDS": "0", "HYDRATION_WHOLE_WITHIN_SECONDS": "0", "DATAVERSE_BATCH_ROWS": "8"}
     return load(stack.settings | times | settled, Path(stack.config).parent)
