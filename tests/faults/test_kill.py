@@ -35,7 +35,7 @@ SOAK = bool(os.environ.get("SOAK"))
 SEED = int(os.environ.get("KILL_SEED", "20261"))
 PEOPLE = 150
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "400" if SOAK else "6"))
-LINES = {1: 34, 2: 44}  # of the app in an undisturbed day
+LINES = {1: 40, 2: 32}  # of the app in an undisturbed day
 JITTER_SECONDS = 0.1
 SETTINGS = snapshots.LANDED_WHOLE | {
     "HYDRATION_LEASE_SECONDS": "2",
