@@ -6,13 +6,14 @@ import azure.functions as func
 
 from handlers.answers import answer, or_error
 from shared import views
-from shared.errors import HydrationError
+from shared.errors import ConfigurationError, HydrationError
 from shared.page import status
 from shared.services import services
 
 blueprint = func.Blueprint()
 
 _RUNS_ON_PAGE = 10
+_MOST_RUNS = 500
 
 
 @blueprint.function_name("list_runs")
@@ -22,8 +23,9 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
 
     def work() -> func.HttpResponse:
         limit = req.params.get("limit", "50")
-        most = min(max(int(limit), 1), 500) if limit.isdecimal() else 50
-        runs = services().store.runs(req.params.get("environment"), limit=most)
+        if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_RUNS:
+            raise ConfigurationError(f"limit must be a number from 1 to {_MOST_RUNS}.")
+        runs = services().store.runs(req.params.get("environment"), limit=int(limit))
         return answer({"runs": [views.run_view(run) for run in runs]})
 
     return or_error(work)

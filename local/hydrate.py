@@ -64,6 +64,22 @@ def read_inputs(lakes: Sequence[Path], config: Path, dataverse: Path | None) -> 
     return Inputs(tuple(found), tuple(seeds), tuple(sorted(hosts)))
 
 
+def _make_ready(results: Path | None, exports: Path | None) -> None:
+    """Raises UnusableInputError where the result could not be written."""
+    if results and results.is_dir():
+        raise UnusableInputError(f"--json {results}: this is a folder; name a file.")
+    if exports and exports.exists() and not exports.is_dir():
+        raise UnusableInputError(f"--export {exports}: this is a file; name a folder.")
+    try:  # an hour of work must not end in a file that cannot be written
+        if results:
+            results.parent.mkdir(parents=True, exist_ok=True)
+            results.open("a").close()
+        if exports:
+            exports.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableInputError(f"{error.filename}: it cannot be written ({error.strerror}).") from None
+
+
 def hydrate(
     lakes: Sequence[Path],
     *,
@@ -76,10 +92,7 @@ def hydrate(
 ) -> int:
     """Land every folder in turn, wait for the runs, write what was asked for; the exit code."""
     inputs = read_inputs(lakes, config, dataverse)
-    if results and results.is_dir():
-        raise UnusableInputError(f"--json {results}: this is a folder; name a file.")
-    if exports and exports.exists() and not exports.is_dir():
-        raise UnusableInputError(f"--export {exports}: this is a file; name a folder.")
+    _make_ready(results, exports)
     local.mkdir(parents=True, exist_ok=True)
     written: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hydrate-", dir=local) as root:

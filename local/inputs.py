@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.lake.snapshot import is_manifest
 from shared.settings import Hydration, configuration
 
 STANDARD_TABLES = frozenset({"contact", "lead", "account"})
@@ -56,7 +57,9 @@ def lake_folder(folder: Path) -> LakeFolder:
         raise UnusableInputError(f"{folder}: no folder named ci_<environment> in it.")
     manifests = {
         root.name.removeprefix("ci_"): tuple(
-            path.relative_to(folder).as_posix() for path in sorted(root.rglob("model.json")) if path.is_file()
+            name
+            for path in sorted(root.rglob("model.json"))
+            if path.is_file() and is_manifest(name := path.relative_to(folder).as_posix())
         )
         for root in roots
     }

@@ -182,10 +182,11 @@ def task_table(run: Run) -> Table:
 
 
 def details(run: Run) -> list[str]:
-    """Why the run or a task is anything but Successful, one text each."""
+    """Why the run or a task is anything but Successful, and what else a task has to say, one text each."""
     told = [f"{run['status']}: {run['detail']}"] if run["status"] != "Successful" and not run["tasks"] else []
     return told + [
-        f"{task['name']}: {task['detail']}"
+        f"{task['name']}: {said}"
         for task in run["tasks"]
-        if task["status"] != "Successful" and task["detail"]
+        # Of a Successful task the first line repeats the table.
+        if (said := task["detail"] if task["status"] != "Successful" else task["detail"].partition("\n")[2])
     ]

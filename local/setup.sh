@@ -43,6 +43,6 @@ python=$(find_python)
 rm -f "$stamp"
 echo "Installing what the project needs into .venv ($("$python" --version)) and node_modules ..."
 "$python" -m venv --clear .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
 npm ci --loglevel=error
 wanted >"$stamp"

@@ -18,6 +18,7 @@ from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.runs.store import Pointer
 from shared.services import Services
+from shared.texts import counted
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def _ended(task: Task, sent: Counts) -> Task:
 
 
 def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
-    rows = "rows" if task.kind is Kind.TABLE else "links"
+    row = "row" if task.kind is Kind.TABLE else "link"
     created, changed, removed = (
         ("created", "changed", "removed") if task.kind is Kind.TABLE else ("set", "re-pointed", "cleared")
     )
@@ -138,11 +139,11 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
         (counts.removed, removed),
         (counts.unchanged, "unchanged"),
     ]
-    yield f"{', '.join(f'{number:,} {word}' for number, word in done if number) or f'No {rows}'}."
+    yield f"{', '.join(f'{number:,} {word}' for number, word in done if number) or f'No {row}s'}."
     if counts.rejected:
-        yield f"{counts.rejected:,} {rows} were rejected; rejects.csv of this task names each with its reason."
+        yield f"{counted(counts.rejected, row)} rejected; rejects.csv of this task names each with its reason."
     if counts.missing:
-        yield f"{counts.missing:,} source rows do not exist in Dataverse; the next run tries them again."
+        yield f"{counted(counts.missing, 'source row')} missing in Dataverse; each run tries again to link them."
     if sent.held:
-        yield f"{sent.held:,} {rows} could not be removed; rejects.csv says why of each, the next run tries again."
+        yield f"{counted(sent.held, row)} not removed; rejects.csv says why of each, the next run tries again."
     yield from task.notes

@@ -10,8 +10,9 @@ from shared.errors import CorruptSnapshotError, RequirementError
 from shared.lake.manifest import Entity
 from shared.lake.snapshot import Snapshot
 from shared.services import Services
-from shared.tables import rows
+from shared.tables import rows, sql
 from shared.tables.catalog import CUSTOMER_ID, KEY_COLUMNS, Catalog
+from shared.texts import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,7 +59,9 @@ def define_alternate_keys(
         select = rows.keys_of_table()
     elif found.customer.entity is not None and found.key_columns:
         attributes = [CUSTOMER_ID, *(column.attribute for column in found.key_columns)]
-        view(connection, services, snapshot, "customer", entity=found.customer.entity, attributes=attributes)
+        view(connection, services, snapshot, "customer_file", entity=found.customer.entity, attributes=attributes)
+        connection.execute("CREATE TABLE customer AS SELECT * FROM customer_file")  # read once
+        _refuse_nameless(connection)
         connection.execute("CREATE TABLE key_column (column_name VARCHAR, data_source VARCHAR, entity VARCHAR)")
         connection.executemany(
             "INSERT INTO key_column VALUES (?, ?, ?)",
@@ -74,6 +77,17 @@ def define_alternate_keys(
     ).fetchone()
     if unreadable and unreadable[0]:
         raise CorruptSnapshotError(f"{unreadable[0]:,} alternate keys lack their key, their table or their customer.")
+
+
+def _refuse_nameless(connection: duckdb.DuckDBPyConnection) -> None:
+    """A profile without an id could be anybody's: nobody's keys may be taken for gone."""
+    nameless = connection.execute(
+        f"SELECT count(*) FROM customer WHERE NOT regexp_matches(coalesce({sql.name(CUSTOMER_ID)}, ''), '\\S')"
+    ).fetchone()
+    if nameless and nameless[0]:
+        raise CorruptSnapshotError(
+            f"{counted(nameless[0], 'profile')} have no {CUSTOMER_ID}: whose keys are gone cannot be told."
+        )
 
 
 def still_unified(connection: duckdb.DuckDBPyConnection) -> tuple[int, str, str] | None:

@@ -30,6 +30,7 @@ from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
+from shared.texts import counted
 
 _log = logging.getLogger(__name__)
 _NOTHING = "Nothing of it was written or removed."
@@ -121,18 +122,19 @@ def _planned(task: Task, delta: Delta, drafted: Draft, rules: Policy) -> Task:
 
 
 def _notes(task: Task, delta: Delta, rules: Policy) -> Iterator[str]:
-    what = "rows" if task.kind is Kind.TABLE else "links"
+    what = "row" if task.kind is Kind.TABLE else "link"
     if delta.duplicates:
-        yield f"{delta.duplicates:,} rows repeat the key of another row; one of each was taken."
+        yield f"{counted(delta.duplicates, 'row')} left out for repeating the key of another row."
     if delta.held and rules.hold:
-        yield f"{delta.held:,} {what} that left the snapshot are held: {rules.hold}."
+        yield f"{counted(delta.held, what)} not removed though absent from the snapshot: {rules.hold}."
     elif delta.held:
         yield (
-            f"{delta.held:,} {what} left the snapshot, more than the brake allows ({rules.brake_percent:g} percent): "
-            "their removal is held. Look at the snapshot; if it is right, raise brake_percent and run again."
+            f"{counted(delta.held, what)} not removed though absent from the snapshot: more than the brake allows "
+            f"({rules.brake_percent:g} percent). Look at the snapshot; if it is right, raise brake_percent under "
+            "[removal] in hydration.toml, deploy it and run again."
         )
     if delta.kept:
-        yield f"{delta.kept:,} {what} left the snapshot and are kept, as hydration.toml asks."
+        yield f"{counted(delta.kept, what)} kept though absent from the snapshot, as hydration.toml asks."
 
 
 def _write_chunks(planning: Planning, task: Task, folder: Path, removal: str) -> None:

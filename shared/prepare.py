@@ -10,12 +10,18 @@ from shared.dataverse.client import Client
 from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
+from shared.linking.sources import NOT_LINKED
 from shared.provision import lookup_schema, table_schema
 from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Kind, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables import catalog
+
+_NO_PROFILES = (
+    "Dataverse has no table of profiles to point to: CustomerProfile is disabled, or failed in this run. "
+    "No link was written or cleared."
+)
 
 
 def prepare(services: Services, message: TableMessage) -> None:
@@ -41,6 +47,9 @@ def prepare(services: Services, message: TableMessage) -> None:
 def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) -> None:
     client = services.dataverse.client(services.environment(run.environment).dataverse_url)
     prefix = services.settings.hydration.publisher_prefix
+    if task.kind is Kind.LINK and metadata.table(client, catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)) is None:
+        lifecycle.end_task(services, task, Status.SKIPPED, f"{NOT_LINKED}\n{_NO_PROFILES}")
+        return
     try:
         created = provision(client, _schema(services, task, snapshot))
     except ConfigurationError as fault:

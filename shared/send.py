@@ -38,6 +38,7 @@ MOST_TRIES = 50
 """How often a chunk is taken up before it is given up: with the waits between them, about seven hours."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 600.0
+_NO_SUCH_ROW = "0x80040217"
 
 
 @dataclass(frozen=True)
@@ -202,12 +203,18 @@ class _Sending:
             place = start + fault.index
             uncertain = fault.uncertain or place < self._interrupted
             row_id = _row_id(records[place], self._task.primary_id)
-            self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, fault.message]
+            self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, self._reason(fault)]
         if faults or self._stale:
             path = paths.exceptions(self._folder, self._chunk.number, self._name)
             self._services.blobs.write(path, json.dumps(self._exceptions).encode())
             self._chunk, self._stale = replace(self._chunk, noted=self._name), False
         _log.info("chunk.call", extra=self._names() | {"rows": end - start, "faults": len(faults)})
+
+    def _reason(self, fault: RowFault) -> str:
+        """Why a row was refused, in words of the linking where Dataverse only speaks of a missing row."""
+        if self._task.kind is Kind.LINK and fault.kind == "rejected" and fault.code.lower() == _NO_SUCH_ROW:
+            return f"Its profile is not in Dataverse; see the rejects of CustomerProfile. ({fault.message})"
+        return fault.message
 
     def _conclude(self, failure: str) -> Later | None:
         if failure:

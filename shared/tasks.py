@@ -10,7 +10,7 @@ from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
 from shared.linking.sources import LinkedTable, configured_tables, linked_tables
-from shared.runs.model import LINKING, Kind, Run, Status, Task, TaskPhase
+from shared.runs.model import LINKING, UNKNOWN, Kind, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables import catalog
 
@@ -121,7 +121,7 @@ def _only_asked_for(run: Run, tasks: list[Task]) -> list[Task]:
     served = {name for task in kept for name in _names(task)}
     unknown = "This snapshot has no such table, and no such link."
     return kept + [
-        _skipped(run, name, unknown, key=f"unknown.{name}") for fold, name in asked.items() if fold not in served
+        _skipped(run, name, unknown, key=f"{UNKNOWN}{name}") for fold, name in asked.items() if fold not in served
     ]
 
 

@@ -15,6 +15,10 @@ GROUP = "Dataverse Hydration"
 """The group that the tasks are shown under."""
 
 
+UNKNOWN = "unknown."
+"""What the key of a task begins with that was asked for and is not in the snapshot."""
+
+
 class Status(StrEnum):
     """What a person is told of a run or task."""
 

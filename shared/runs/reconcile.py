@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.runs.model import LAST_STAGE, Environment, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import LAST_STAGE, UNKNOWN, Environment, Phase, Run, Status, Task, TaskPhase
+from shared.texts import counted
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,9 @@ def outcome(tasks: Sequence[Task]) -> tuple[Status, str]:
     if not by_status[Status.SUCCESSFUL]:
         return Status.SKIPPED, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in tasks)
     written = sum(task.counts.writes for task in tasks)
-    return Status.SUCCESSFUL, f"{written:,} rows were written to Dataverse." if written else "Nothing had changed."
+    said = f"{counted(written, 'row')} written to Dataverse." if written else "Nothing had changed."
+    unknown = ", ".join(task.name for task in tasks if task.key.startswith(UNKNOWN))
+    return Status.SUCCESSFUL, f"{said} Not in this snapshot: {unknown}." if unknown else said
 
 
 def _refusals(task: Task) -> str:

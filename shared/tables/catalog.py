@@ -12,6 +12,7 @@ from shared.lake.manifest import Delivery, Entity, Manifest
 from shared.lake.snapshot import Snapshot
 from shared.settings import OUTPUT_TABLES, Hydration
 from shared.tables import keys
+from shared.tables.selection import chosen
 from shared.tables.values import MEMO_LENGTH, OF_DATA_TYPE, Column, Kind
 
 CUSTOMER_PROFILE = "CustomerProfile"
@@ -34,6 +35,7 @@ KEY_COLUMNS = ("DataSourceName", "EntityName", "AlternateValue", "CustomerId")
 """The attributes that the lake's own AlternateKey table must have."""
 
 _ID_LENGTH = 100
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def _source(snapshot: Snapshot, table: str) -> Source:
         return Source(fault=f"{where}: {entity.fault}.")
     if missing := snapshot.missing_of(entity):
         return Source(fault=f"{where}: these files are missing or empty: {', '.join(missing)}.")
+    if table == CUSTOMER_PROFILE and CUSTOMER_ID not in {attribute.name for attribute in entity.attributes}:
+        return Source(fault=f"{where} has no attribute spelled {CUSTOMER_ID}: its rows cannot be told apart.")
     several = len({one.path for one, _ in usable})
     note = f"Read from {manifest.path}, the newest of {several} manifests that name it." if several > 1 else ""
     return Source(entity, note=note)
@@ -193,13 +197,9 @@ def profile_columns(customer: Entity, hydration: Hydration) -> tuple[Column, ...
         raise CorruptSnapshotError(
             f"The entity {customer.name} has no attribute {CUSTOMER_ID}: its rows cannot be told apart."
         )
-    include = None if options.include is None else {name.casefold() for name in options.include}
-    exclude = {name.casefold() for name in options.exclude}
     columns = [
         _column(prefix, attribute.name, OF_DATA_TYPE.get(attribute.data_type, Kind.TEXT))
-        for attribute in customer.attributes
-        if attribute.name == CUSTOMER_ID
-        or (attribute.name.casefold() not in exclude and (include is None or attribute.name.casefold() in include))
+        for attribute in chosen(customer.attributes, options, table=CUSTOMER_PROFILE, always=CUSTOMER_ID)
     ]
     _refuse_clashes(columns, prefix)
     return tuple(sorted(columns, key=lambda column: column.logical_name))
@@ -228,6 +228,12 @@ def _refuse_clashes(columns: Sequence[Column], prefix: str) -> None:
         + f": exclude it in hydration.toml ([tables.{CUSTOMER_PROFILE}] exclude)."
         for name, names in by_name.items()
         if name in {own_key, f"{prefix}_"}
+    ]
+    faults += [
+        f"The attribute {names[0]} of the profile would become the column {name}, longer than the {_LONGEST_NAME} "
+        f"characters that Dataverse takes: exclude it in hydration.toml ([tables.{CUSTOMER_PROFILE}] exclude)."
+        for name, names in by_name.items()
+        if len(name) > _LONGEST_NAME
     ]
     if faults:
         raise ConfigurationError(faults)

@@ -199,3 +199,24 @@ def test_the_other_tables_are_served(faulty: tuple[Outcome, Path]) -> None:
         assert (task["status"], task["created"]) == ("Successful", 1), fault
     rows = exported(outcome.content, "msdynci_alternatekey", "msdynci_alternatekeyid")
     assert len(rows) == len(FAULTS) + 1
+
+
+def test_a_profile_without_an_id_takes_no_keys_and_no_links_from_others(tmp_path: Path) -> None:
+    """The row could be any of those that are missing: nothing that is made of the same rows may be removed."""
+    day1 = write_lake(tmp_path / "day1", ENVIRONMENT, customers("".join(ROWS)))
+    nameless = ",Nobody,,,,,,,,\r\n"
+    day2 = write_lake(tmp_path / "day2", ENVIRONMENT, customers(ROWS[0] + nameless))
+    outcome = hydrate(tmp_path, [day1, day2])
+    for name in ("CustomerProfile", "AlternateKey", "CustomerId Backstamping Hydration: contact"):
+        task = outcome.task(1, name)
+        assert (task["status"], task["writes"], task["removed"]) == ("Failed", 0, 0), task
+    assert outcome.code == 1
+
+
+def test_an_entity_without_the_id_fails_all_that_is_made_of_it(tmp_path: Path) -> None:
+    other = Entity("Customer", ("customerid", "Sales CRM_contact_contactid"), {"1.csv": f"a,{CONTACTS[0]}\n"})
+    outcome = hydrate(tmp_path, [write_lake(tmp_path / "day", ENVIRONMENT, other)])
+    for name in ("CustomerProfile", "AlternateKey", "CustomerId Backstamping Hydration: contact"):
+        task = outcome.task(0, name)
+        assert task["status"] == "Failed"
+        assert "no attribute spelled CustomerId" in task["detail"]

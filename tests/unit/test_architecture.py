@@ -25,7 +25,7 @@ LAYERS = (
     {"shared.tables", "shared.clock"},
     {"shared.lake", "shared.dataverse"},
     {"shared.settings"},
-    {"shared.errors"},
+    {"shared.errors", "shared.texts"},
 )
 SDKS = ("azure", "duckdb", "httpx", "msal", "pyarrow", "pydantic", "opentelemetry")
 NETWORK = ("azure", "httpx", "msal", "shared.services", "shared.blobs", "shared.lake.storage")

@@ -60,6 +60,24 @@ def test_refuses_an_environment_without_a_manifest(
     assert "no model.json in it" in refused(capsys, lake, "--config", config)
 
 
+def test_a_manifest_in_a_hidden_folder_is_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, config: Path
+) -> None:
+    (tmp_path / "lake/ci_a/.tmp").mkdir(parents=True)
+    (tmp_path / "lake/ci_a/.tmp/model.json").write_text("{}")
+    assert main(["hydrate", str(tmp_path / "lake"), "--config", str(config)]) == 2
+    assert "no model.json in it" in capsys.readouterr().err
+
+
+def test_refuses_a_result_that_cannot_be_written_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], lake: Path, config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    told = ["hydrate", str(lake), "--config", str(config), "--json", str(tmp_path / "file/result.json")]
+    assert main(told) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_refuses_a_configuration_with_all_its_faults(
     capsys: pytest.CaptureFixture[str], lake: Path, config: Path, tmp_path: Path
 ) -> None:

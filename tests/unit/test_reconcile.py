@@ -277,7 +277,7 @@ def test_the_worst_task_names_the_run() -> None:
     rejects = task("rejects", status=Status.COMPLETED_WITH_REJECTS, counts=Counts(rejected=1234, held=2))
     canceled = task("canceled", status=Status.CANCELED, detail="Stopped.")
     failed = task("failed", status=Status.FAILED, detail="Broken.\nIn line 3.")
-    assert outcome([good, skipped]) == (Status.SUCCESSFUL, "1,200 rows were written to Dataverse.")
+    assert outcome([good, skipped]) == (Status.SUCCESSFUL, "1,200 rows written to Dataverse.")
     assert outcome([good, rejects]) == (
         Status.COMPLETED_WITH_REJECTS,
         "rejects: 1,234 rejected, 2 not removed.",
