@@ -103,7 +103,7 @@ def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path
         return
     path = paths.state(run.organization_id, prefix, task.subject, run.id, task.attempt)
     services.blobs.upload(path, file)
-    pointer = Pointer(path, run.id, task.attempt, task.subject, task.kind, etag=known.etag)
+    pointer = Pointer(path, run.id, task.attempt, task.subject, task.kind, task.origin, etag=known.etag)
     services.store.save_pointer(run.organization_id, prefix, pointer)
 
 

@@ -46,6 +46,7 @@ class Planning:
     run: Run
     task: Task
     snapshot: Snapshot
+    former_origin: str = ""  # where the rows of the applied state came from
 
     @property
     def hydration(self) -> Hydration:
@@ -61,6 +62,13 @@ class Planning:
     def found(self) -> catalog.Catalog:
         """What the snapshot delivers."""
         return catalog.read(self.snapshot, self.hydration)
+
+    @property
+    def origin(self) -> str:
+        """Where the task's rows come from, where that may change: alternate keys have two sources."""
+        if self.task.kind is Kind.TABLE and self.task.subject != catalog.ALTERNATE_KEY:
+            return ""
+        return "the lake's AlternateKey table" if self.found.alternate_key.entity else "the profile's key columns"
 
     def table_name(self, table: str) -> str:
         """The logical name of an output table."""
@@ -90,6 +98,11 @@ def _hold(planning: Planning) -> str:
         return f"the manifest {min(planning.snapshot.unreadable)} cannot be read"
     if ambiguous and (task.kind is Kind.LINK or task.subject == catalog.ALTERNATE_KEY):
         return f"the profile's column {ambiguous[0].attribute} is ambiguous"
+    if planning.former_origin and planning.former_origin != planning.origin:
+        return (
+            f"the keys came from {planning.former_origin} before and come from {planning.origin} now; the next run "
+            "removes what is still absent"
+        )
     if task.kind is Kind.LINK and (found := still_unified(planning.connection)):
         count, data_source, table = found
         return (

@@ -86,13 +86,13 @@ def _publish(services: Services, run: Run, claim: TaskClaim) -> None:
         pending = [_download(services, path, folder / f"pending-{n}.parquet") for n, path in enumerate(pointer.pending)]
         base = _download(services, pointer.path, folder / "state.parquet") if pointer.path else None
         state.open_state(connection, base, pending)
-        planning = Planning(services, connection, run, claim.task, snapshot)
+        planning = Planning(services, connection, run, claim.task, snapshot, pointer.origin)
         drafted, rules = draft(planning), policy(planning)
         duplicates = compare.stage(connection, drafted.rows, rules)
         stages = {"write_stage": claim.task.write_stage, "remove_stage": claim.task.remove_stage}
         delta = replace(compare.number(connection, rules, **stages), duplicates=duplicates)
         planned = _planned(claim.task, delta, drafted, rules)
-        planned = replace(planned, attempt=uuid.uuid4().hex[:12], base_state=pointer.path)
+        planned = replace(planned, attempt=uuid.uuid4().hex[:12], base_state=pointer.path, origin=planning.origin)
         _write_chunks(planning, planned, folder, drafted.removal)
     claim.save(planned)
     _log.info("task.planned", extra={"run": run.id, "task": planned.key, "chunks": planned.chunks})

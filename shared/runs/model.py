@@ -133,6 +133,7 @@ class Task:
     attempt: str = ""  # the plan attempt that was published
     sources: tuple[str, ...] = ()  # for links: "data source|table" pairs
     base_state: str = ""  # the applied state that the plan was made against
+    origin: str = ""  # where its rows come from, where that may change
     chunks: int = 0
     set_name: str = ""  # how its Dataverse table is addressed
     primary_id: str = ""

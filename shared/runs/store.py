@@ -48,6 +48,7 @@ class Pointer:
     attempt: str = ""
     table: str = ""
     kind: str = ""
+    origin: str = ""  # where its rows came from, where that may change
     pending: tuple[str, ...] = ()  # deltas that may have been sent, whose outcome never reached the state
     etag: str = ""
 

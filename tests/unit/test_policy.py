@@ -32,7 +32,7 @@ class OnlySettings:
     settings: Settings
 
 
-def hold(subject: str, found: Snapshot, *, key: str | None = None, linked: str = "CRM") -> str:
+def hold(subject: str, found: Snapshot, *, key: str | None = None, linked: str = "CRM", former: str = "") -> str:
     loaded = load({"LakeStorage": STORAGE, "StatusStorage": STORAGE, "ServiceBus": BUS}, Path(__file__).parents[2])
     configured = hydration(source("CRM", CRM, contact=(None, key)))
     services = cast("Services", OnlySettings(replace(loaded, hydration=configured)))
@@ -44,7 +44,7 @@ def hold(subject: str, found: Snapshot, *, key: str | None = None, linked: str =
         )
         opened.execute(f"CREATE TABLE link_source AS SELECT '{linked}' AS data_source, 'a' AS entity")
         task = Task("run", subject, subject, kind, subject)
-        return policy(Planning(services, opened, Run("run", ENVIRONMENT), task, found)).hold
+        return policy(Planning(services, opened, Run("run", ENVIRONMENT), task, found, former)).hold
 
 
 @pytest.mark.parametrize("subject", [PROFILES, KEYS, CONTACT])
@@ -68,6 +68,16 @@ def test_links_of_rows_that_did_not_leave_are_held(subject: str, held: bool) -> 
     found = hold(subject, snapshot([PROFILE]), linked="Renamed")
     told = "1 of their rows are unified still, in the table a of the data source CRM, which is not linked"
     assert (told in found) is held
+
+
+@pytest.mark.parametrize(("subject", "held"), [(PROFILES, False), (KEYS, True), (CONTACT, True)])
+def test_keys_that_come_from_elsewhere_remove_nothing_at_once(subject: str, held: bool) -> None:  # noqa: FBT001
+    """The lake's own AlternateKey table was there, and is not named this time: it may come back."""
+    before = "the lake's AlternateKey table" if held else ""
+    assert (
+        "the keys came from the lake's AlternateKey table" in hold(subject, snapshot([PROFILE]), former=before)
+    ) is held
+    assert not hold(subject, snapshot([PROFILE]), former="the profile's key columns" if held else "")
 
 
 def test_what_is_gone_is_kept_where_that_is_configured() -> None:
