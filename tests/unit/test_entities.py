@@ -34,7 +34,7 @@ rows = st.one_of(
     st.builds(Chunk, texts, texts, texts, numbers, numbers, numbers, st.booleans(), numbers, lease_until=moments),
     st.builds(Lock, texts, texts),
     st.builds(Moved, moments),
-    st.builds(Pointer, texts, texts, texts, texts, texts, tuples, texts),
+    st.builds(Pointer, texts, texts, texts, texts, texts, pending=tuples, etag=texts),
     st.builds(Owner, texts, texts),
 )  # fmt: skip
 
