@@ -39,13 +39,6 @@ class Blobs:
         with _translated(path):
             return self._container.download_blob(path).readall()
 
-    def read_if_there(self, path: str) -> bytes | None:
-        """The bytes of a blob, or None."""
-        try:
-            return self.read(path)
-        except LostBlobError:
-            return None
-
     def upload(self, path: str, file: Path) -> None:
         """Write a blob from a file, in blocks."""
         with _translated(path), file.open("rb") as stream:

@@ -17,11 +17,10 @@ _log = logging.getLogger(__name__)
 
 
 class TaskClaim:
-    """A task that this worker holds. `task` is its newest version; `lost` tells that somebody else took it."""
+    """A task that this worker holds. `task` is its newest version."""
 
     def __init__(self, services: Services, task: Task) -> None:
         self.task = task
-        self.lost = False
         self._services = services
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -54,8 +53,7 @@ class TaskClaim:
             try:
                 self.renew()
             except ConflictError:
-                self.lost = True
-                return
+                return  # somebody else took it: what is saved under this claim conflicts
             except TransientError:
                 _log.warning("claim.not_renewed", extra={"run": self.task.run, "task": self.task.key})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.tables import sql
-from shared.tables.catalog import CUSTOMER_PROFILE, table_name
 from shared.tables.rows import Rows
 
 LOOKUP = "lookupfield_customerprofile"
@@ -27,11 +26,6 @@ class LinkTarget:
     def lookup(self) -> str:
         """The lookup's schema name, which is its navigation property too."""
         return f"{self.prefix}_{LOOKUP}"
-
-    @property
-    def profile_table(self) -> str:
-        """The table that the lookup points to."""
-        return table_name(self.prefix, CUSTOMER_PROFILE)
 
     @property
     def _head(self) -> str:
