@@ -9,9 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from shared.settings.checks import Section, guid, suggestion, web_address
+from shared.settings.checks import Section, guid, web_address
 from shared.settings.model import (
-    OUTPUT_TABLES,
     Audience,
     DataSource,
     Environment,
@@ -20,8 +19,8 @@ from shared.settings.model import (
     OnRemovedRow,
     Removal,
     SourceTable,
-    TableOptions,
 )
+from shared.settings.tables import table_options
 
 _KEYS = ("publisher_prefix", "settle_seconds", "whole_within", "environments", "data_sources", "tables", "removal")
 _FOLDER_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -44,7 +43,7 @@ def parse(content: dict[str, object], faults: list[str], file: str) -> Hydration
         whole_within_seconds=top.duration("whole_within", 7200),
         environments=_environments(top),
         data_sources=_data_sources(top),
-        tables=_tables(top),
+        tables=table_options(top),
         removal=_removal(top),
     )
 
@@ -138,20 +137,6 @@ def _source_table(source: Section, data_source: str, name: str, values: object) 
         logical_name=logical_name.lower() if logical_name else None,
         primary_key=section.text("primary_key"),
     )
-
-
-def _tables(top: Section) -> Mapping[str, TableOptions]:
-    found = {}
-    for name, values in top.tables("tables").items():
-        section = top.section(values, ("tables", name), ("enabled", "include", "exclude"))
-        if name not in OUTPUT_TABLES:
-            expected = f" It is none of {', '.join(OUTPUT_TABLES)}."
-            top.say("tables", f'"{name}" is no output table.{suggestion(name, OUTPUT_TABLES) or expected}')
-        include, exclude = section.texts("include"), section.texts("exclude")
-        if include is not None and exclude is not None:
-            section.say("include", "must not stand beside exclude: give the columns to write, or those to leave out.")
-        found[name] = TableOptions(section.flag("enabled", default=True), include, exclude or ())
-    return MappingProxyType(found)
 
 
 def _removal(top: Section) -> Removal:

@@ -58,12 +58,34 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Input:
+    """One of the lake's entities, or with `*` several, that an output table is made of; what is empty has its default.
+
+    `title` is the name of what the entity holds: an enrichment's type, a model or a segment.
+    """
+
+    name: str
+    provider: str = ""
+    title: str = ""
+    membership: str = ""  # of a segment: Customer, Contact or Account
+
+
+@dataclass(frozen=True)
 class TableOptions:
-    """What of an output table is written: `include` names the only columns, `exclude` those left out."""
+    """What of an output table is written, and from what.
+
+    `include` names the only columns, `exclude` those left out; `entities` the only entities that the table is made of;
+    `lengths` counts UTF-16 units of text columns, by attribute; `truncate` cuts longer texts instead of rejecting
+    their rows; rows older than `keep_days` are not hydrated.
+    """
 
     enabled: bool = True
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+    entities: tuple[Input, ...] | None = None
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    truncate: bool = False
+    keep_days: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,11 @@ class Hydration:
     data_sources: Mapping[str, DataSource]
     tables: Mapping[str, TableOptions]
     removal: Removal
+
+    def audience(self, environment: str) -> Audience:
+        """Whose profiles an environment unifies; individuals where it is not configured."""
+        found = self.environments.get(environment)
+        return found.audience if found else "individuals"
 
     def options(self, table: str) -> TableOptions:
         """The options of an output table; the defaults where the file says nothing of it."""
