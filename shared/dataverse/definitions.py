@@ -6,6 +6,7 @@ API" of Microsoft's Dataverse documentation.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,8 @@ MEMO_LENGTH = 1_048_576
 LEAST_INTEGER, MOST_INTEGER = -(2**31), 2**31 - 1
 MOST_DECIMAL, DECIMAL_PLACES = 100_000_000_000, 10
 MOST_DOUBLE, DOUBLE_PLACES = 100_000_000_000, 5
+# Not established for the Web API; names beyond a limit are refused (0x8004802A, RelationshipNameLengthExceedsLimit).
+RELATIONSHIP_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,15 @@ class LookupSchema:
         """The column's logical name."""
         return self.schema_name.lower()
 
+    @property
+    def relationship(self) -> str:
+        """The relationship's schema name, of its own for each table; the target's collection of rows has it too."""
+        name = f"{self.schema_name}_{self.table}"
+        if len(name) <= RELATIONSHIP_NAME_LENGTH:
+            return name
+        mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{name[: RELATIONSHIP_NAME_LENGTH - 9]}_{mark}"
+
 
 def table_body(schema: TableSchema) -> dict[str, Any]:
     """For POST EntityDefinitions: the table with all of its columns, in one step."""
@@ -103,9 +115,10 @@ def lookup_body(schema: LookupSchema, *, target_id: str) -> dict[str, Any]:
     cascades = dict.fromkeys(("Assign", "Merge", "Reparent", "Share", "Unshare", "RollupView"), "NoCascade")
     return {
         "@odata.type": f"{_CRM}OneToManyRelationshipMetadata",
-        "SchemaName": f"{schema.schema_name}_{schema.table}",
+        "SchemaName": schema.relationship,
         "ReferencedEntity": schema.target,
         "ReferencedAttribute": target_id,
+        "ReferencedEntityNavigationPropertyName": schema.relationship,
         "ReferencingEntity": schema.table,
         "ReferencingEntityNavigationPropertyName": schema.schema_name,
         "CascadeConfiguration": {**cascades, "Delete": schema.on_delete},

@@ -1,21 +1,23 @@
 """Creating the tables, columns and lookups that are missing. Nothing that exists is changed, shrunk or removed.
 
-Each step looks first and creates what is missing then, so that a crash half-way, or somebody else who creates the same
-at the same moment, does no harm. What was created serves the Web API at once; publishing shows it in apps. A crash
-between the two leaves that to the next publishing of these tables.
+All that is wanted is looked at first; faults are told together, before anything is created. Each step creates what was
+missing, so that a crash half-way, or somebody else who creates the same at the same moment, does no harm. What was
+created serves the Web API at once; publishing shows it in apps. A crash between the two leaves that to the next
+publishing of these tables.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from shared.dataverse import metadata
+from shared.dataverse import metadata, solution
 from shared.dataverse.client import Client
+from shared.dataverse.creation import Creation, create, customizing
 from shared.dataverse.definitions import (
     ColumnSchema,
+    Kind,
     LookupSchema,
     TableSchema,
     column_body,
@@ -23,15 +25,23 @@ from shared.dataverse.definitions import (
     publish_body,
     table_body,
 )
-from shared.dataverse.errors import Kind
-from shared.dataverse.patience import Patience
-from shared.errors import ConfigurationError, TransientError
+from shared.dataverse.solution import SolutionSchema
+from shared.errors import ConfigurationError
 
-__all__ = ["ColumnSchema", "LookupSchema", "Schema", "TableSchema", "conflicts", "provision"]
+__all__ = [
+    "ColumnSchema",
+    "LookupSchema",
+    "Schema",
+    "SolutionSchema",
+    "TableSchema",
+    "conflicts",
+    "provision",
+    "unsuitable",
+]
 
 _log = logging.getLogger(__name__)
 
-_ACCEPTED = {
+_ACCEPTED: dict[Kind, set[str]] = {
     "text": {"String", "Memo"},
     "memo": {"Memo"},
     "integer": {"Integer", "BigInt"},
@@ -41,50 +51,90 @@ _ACCEPTED = {
     "date": {"DateTime"},
     "datetime": {"DateTime"},
 }
+_WORDS: dict[Kind, str] = {
+    "text": "text",
+    "memo": "multiline text",
+    "integer": "whole number",
+    "decimal": "decimal number",
+    "double": "floating-point number",
+    "boolean": "yes/no",
+    "date": "date",
+    "datetime": "date and time",
+}
+_TYPES = {
+    "String": "text",
+    "Memo": "multiline text",
+    "Integer": "whole number",
+    "BigInt": "big whole number",
+    "Decimal": "decimal number",
+    "Double": "floating-point number",
+    "Money": "currency",
+    "Boolean": "yes/no",
+    "DateTime": "date and time",
+    "Picklist": "choice",
+    "Lookup": "lookup",
+    "Uniqueidentifier": "unique identifier",
+}
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What must exist. Targets of lookups must be among the tables or exist already."""
+    """What must exist. Targets of lookups must be among the tables or exist already.
+
+    What is missing becomes part of `solution`, which is made where it is missing; None: of the default solution.
+    """
 
     tables: tuple[TableSchema, ...] = ()
     lookups: tuple[LookupSchema, ...] = ()
+    solution: SolutionSchema | None = None
 
 
 def provision(client: Client, desired: Schema) -> list[str]:
     """Create what is missing and publish it; returns one sentence for each thing created, none if all was there.
 
-    Raises ConfigurationError when something exists with another type, or cannot be created by the app.
+    Raises ConfigurationError, before anything is created, when something exists in a way that the app cannot use, and
+    when something cannot be created.
     """
-    # Dataverse makes one customization at a time: another one may take minutes.
-    patience = replace(client.patience, attempts=12, seconds=150.0, first=2.0, longest=20.0)
-    customizing = _Customizing(client, patience)
+    work = _Customizing(client, desired.solution)
+    work.check(desired)
     for table in desired.tables:
-        customizing.table(table)
+        work.table(table)
     for lookup in desired.lookups:
-        customizing.lookup(lookup)
-    customizing.publish()
-    return customizing.created
+        work.lookup(lookup)
+    work.publish()
+    return work.created
+
+
+def unsuitable(existing: metadata.Table) -> str | None:
+    """Why the app must not write to an existing table of its own name, and what to do; None: it may.
+
+    It may write to standard, unmanaged tables only.
+    """
+    if existing.is_managed:
+        reason = "is part of a managed solution, as Microsoft's own tables are: its rows belong to others"
+    elif existing.type != "Standard":
+        reason = f"is of type {existing.type.lower()}; the app writes to standard tables only"
+    else:
+        return None
+    return (
+        f"Table {existing.logical_name} exists and {reason}. Choose another publisher_prefix, so that the app creates "
+        "tables of its own, or disable the table in the configuration."
+    )
 
 
 def conflicts(schema: TableSchema, existing: metadata.Table) -> list[str]:
-    """Why an existing table cannot serve: one sentence for each column of another type, or that cannot be added."""
+    """One sentence for each existing column that cannot take the values: its name and both types.
+
+    Shorter texts, fewer decimal places and narrower ranges are no conflicts: they are left as they are.
+    """
     found = []
-    if not existing.is_standard:
-        found.append(
-            f"Table {schema.logical_name} exists as {existing.type.lower()} table; the app needs a standard one."
-        )
     for column in schema.all_columns:
         there = existing.columns.get(column.logical_name)
-        if there is None and existing.is_managed:
+        if there is not None and not _serves(column, there):
             found.append(
-                f"Table {schema.logical_name} is part of a managed solution and lacks the column "
-                f"{column.logical_name}: the app does not add to it. Choose another publisher_prefix, or exclude it."
-            )
-        elif there is not None and not _serves(column, there):
-            found.append(
-                f"Column {column.logical_name} of {schema.logical_name} exists as {_type(there)}, the app needs "
-                f"{column.kind}. Rename or remove the existing column, or exclude it in the configuration."
+                f"Column {column.logical_name} of {schema.logical_name} exists as {_type(there)}, the snapshot "
+                f"delivers {_WORDS[column.kind]}: rename or remove the existing column, or exclude it in the "
+                "configuration."
             )
     return found
 
@@ -97,101 +147,146 @@ def _serves(column: ColumnSchema, there: metadata.Column) -> bool:
 
 
 def _type(column: metadata.Column) -> str:
-    return f"{column.type} ({column.behavior})" if column.behavior else column.type
+    words = _TYPES.get(column.type, "another type")
+    return f"{column.type} ({words}, {column.behavior})" if column.behavior else f"{column.type} ({words})"
 
 
 class _Customizing:
-    def __init__(self, client: Client, patience: Patience) -> None:
+    """One provisioning: what was read so far, what was created, and which tables are to be published."""
+
+    def __init__(self, client: Client, schema: SolutionSchema | None) -> None:
         self.created: list[str] = []
         self._client = client
-        self._patience = patience
+        self._solution = schema
+        self._in_solution = False
+        self._read: dict[str, metadata.Table | None] = {}
         self._touched: set[str] = set()
 
-    def table(self, schema: TableSchema) -> None:
-        def found() -> metadata.Table | None:
-            return metadata.table(self._client, schema.logical_name, strong=True)
-
-        existing = found()
-        if existing is None:
-            if self._create("EntityDefinitions", table_body(schema), lambda: found() is not None):
-                self._note(schema.logical_name, f"Table {schema.logical_name} was created.")
-            existing = self._existing(schema.logical_name)
-        if faults := conflicts(schema, existing):
+    def check(self, desired: Schema) -> None:
+        """Raise ConfigurationError with every fault of what exists."""
+        faults: list[str] = []
+        for table in desired.tables:
+            if existing := self._find(table.logical_name):
+                reason = unsuitable(existing)
+                faults += [reason] if reason else conflicts(table, existing)
+        own = {table.logical_name for table in desired.tables}
+        for lookup in desired.lookups:
+            faults += self._faults_of(lookup, own)
+        if faults:
             raise ConfigurationError(faults)
+
+    def table(self, schema: TableSchema) -> None:
+        """Create the table or what it lacks."""
+        name = schema.logical_name
+        if self._find(name) is None:
+            body = table_body(schema)
+            creation = Creation("EntityDefinitions", body, body["SchemaName"], lambda: self._again(name) is not None)
+            if self._create(creation, name):
+                self._note(name, f"Table {name} was created.")
+            existing = self._existing(name)
+            # Somebody else may have been faster, with other columns.
+            if faults := [reason] if (reason := unsuitable(existing)) else conflicts(schema, existing):
+                raise ConfigurationError(faults)
         for column in schema.all_columns:
-            if column.logical_name not in existing.columns:
-                self._column(schema.logical_name, column)
+            if column.logical_name not in self._existing(name).columns:
+                self._column(name, column)
 
     def lookup(self, schema: LookupSchema) -> None:
-        existing = self._existing(schema.table)
-        if existing.lookup(schema.logical_name, schema.target):
+        """Create the lookup."""
+        if self._existing(schema.table).lookup(schema.logical_name, schema.target):
             return
-        if not existing.is_standard:
-            kind = existing.type.lower()
-            raise ConfigurationError(f"Table {schema.table} is a {kind} table: the app cannot add a lookup to it.")
-        if there := existing.columns.get(schema.logical_name):
-            targets = [one.target for one in existing.lookups if one.column == schema.logical_name]
-            what = f"lookup to {', '.join(targets)}" if targets else _type(there)
-            raise ConfigurationError(
-                f"Column {schema.logical_name} of {schema.table} exists as {what}, the app needs a lookup to "
-                f"{schema.target}. Rename or remove the existing column."
-            )
         body = lookup_body(schema, target_id=self._existing(schema.target).primary_id)
 
         def present() -> bool:
-            return self._existing(schema.table).lookup(schema.logical_name, schema.target) is not None
+            found = self._again(schema.table)
+            return found is not None and found.lookup(schema.logical_name, schema.target) is not None
 
-        if self._create("RelationshipDefinitions", body, present):
+        creation = Creation("RelationshipDefinitions", body, body["SchemaName"], present)
+        if self._create(creation, schema.table):
             sentence = f"Lookup {schema.logical_name} of {schema.table} to {schema.target} was created."
             self._note(schema.table, sentence)
             self._touched.add(schema.target)
 
     def publish(self) -> None:
+        """Show in apps what was created."""
+
         def call() -> None:
             response = self._client.request("POST", "PublishXml", json=publish_body(self._touched))
             self._client.expect(response, "publishing")
 
         if self._touched:
-            self._patience.persist(call)
+            customizing(self._client).persist(call)
+
+    def _faults_of(self, schema: LookupSchema, own: set[str]) -> list[str]:
+        """Why a lookup that is missing cannot be added. `own`: tables that are about to be created."""
+        existing, target = self._find(schema.table), self._find(schema.target)
+        if existing is not None and existing.lookup(schema.logical_name, schema.target):
+            return []
+        faults = [
+            f"{self._client.url} has no table {name}. Check the configuration."
+            for name, found in ((schema.table, existing), (schema.target, target))
+            if found is None and name not in own
+        ]
+        if target is not None and schema.target not in own and (reason := unsuitable(target)):
+            faults.append(reason)
+        if existing is None:
+            return faults
+        if not existing.is_standard:
+            kind = existing.type.lower()
+            faults.append(f"Table {schema.table} is of type {kind}: the app cannot add a lookup to it.")
+        if there := existing.columns.get(schema.logical_name):
+            targets = [one.target for one in existing.lookups if one.column == schema.logical_name]
+            what = f"lookup to {', '.join(targets)}" if targets else _type(there)
+            faults.append(
+                f"Column {schema.logical_name} of {schema.table} exists as {what}, the app needs a lookup to "
+                f"{schema.target}. Rename or remove the existing column."
+            )
+        return faults
 
     def _column(self, table: str, column: ColumnSchema) -> None:
         def present() -> bool:
-            return column.logical_name in self._existing(table).columns
+            found = self._again(table)
+            return found is not None and column.logical_name in found.columns
 
-        if self._create(f"EntityDefinitions(LogicalName='{table}')/Attributes", column_body(column), present):
+        body = column_body(column)
+        path = f"EntityDefinitions(LogicalName='{table}')/Attributes"
+        if self._create(Creation(path, body, f"{body['SchemaName']} of {table}", present), table):
             self._note(table, f"Column {column.logical_name} of {table} was created.")
 
-    def _create(self, path: str, body: dict[str, Any], present: Callable[[], bool]) -> bool:
-        """Create what is known to be missing. False: somebody else was faster."""
-        sent = False
+    def _create(self, creation: Creation, table: str) -> bool:
+        made = create(self._client, creation, self._headers())
+        self._read.pop(table, None)
+        return made
 
-        def call() -> bool:
-            nonlocal sent
-            if sent and present():
-                return True  # an attempt without an answer was carried out
-            sent = True
-            response = self._client.request("POST", path, json=body)
-            if response.is_success:
-                return True
-            fault = self._client.fault(response)
-            if fault.kind is Kind.TIMEOUT or "Cannot start the requested operation" in fault.message:
-                raise TransientError(f"{self._client.url}, creating {body['SchemaName']}: {fault}")
-            if present():
-                return False
-            # The message speaks of names only, none of a customer's values.
-            raise ConfigurationError(
-                f"{self._client.url} refuses to create {body['SchemaName']}: {fault.message} {fault}"
-            )
+    def _headers(self) -> Mapping[str, str] | None:
+        """The solution's, which is made sure of right before the first thing is created in it."""
+        if self._solution is None:
+            return None
+        if not self._in_solution:
+            for sentence in solution.ensure(self._client, self._solution):
+                self._say(sentence, self._solution.unique_name)
+            self._in_solution = True
+        return self._solution.headers
 
-        return self._patience.persist(call)
+    def _find(self, logical_name: str) -> metadata.Table | None:
+        if logical_name not in self._read:
+            return self._again(logical_name)
+        return self._read[logical_name]
+
+    def _again(self, logical_name: str) -> metadata.Table | None:
+        self._read[logical_name] = metadata.table(self._client, logical_name, strong=True)
+        return self._read[logical_name]
 
     def _existing(self, logical_name: str) -> metadata.Table:
-        found = metadata.table(self._client, logical_name, strong=True)
+        found = self._find(logical_name)
         if found is None:
             raise ConfigurationError(f"{self._client.url} has no table {logical_name}. Check the configuration.")
         return found
 
     def _note(self, table: str, sentence: str) -> None:
-        self.created.append(sentence)
+        self._say(sentence, table)
         self._touched.add(table)
-        _log.info("dataverse.customized", extra={"table": table, "what": sentence})
+
+    def _say(self, sentence: str, name: str) -> None:
+        self.created.append(sentence)
+        _log.info("dataverse.customized", extra={"table": name, "what": sentence})

@@ -10,7 +10,8 @@ from shared.dataverse.definitions import (
     table_body,
 )
 from shared.dataverse.metadata import Column, Table
-from shared.dataverse.schema import conflicts
+from shared.dataverse.schema import conflicts, unsuitable
+from shared.dataverse.solution import hydration, option_prefix
 
 NAME = ColumnSchema("x_name", "text", "Name")
 
@@ -40,31 +41,52 @@ def test_a_column_that_can_take_the_values_serves(kind: Kind, there: Column) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "there", "named"),
+    ("kind", "there", "exists", "delivers"),
     [
-        ("text", Column("x_c", "Integer"), "Integer"),
-        ("memo", Column("x_c", "String", 4000), "String"),
-        ("decimal", Column("x_c", "Double"), "Double"),
-        ("date", Column("x_c", "DateTime", behavior="UserLocal"), "DateTime (UserLocal)"),
-        ("datetime", Column("x_c", "DateTime", behavior="DateOnly"), "DateTime (DateOnly)"),
+        ("text", Column("x_c", "Integer"), "Integer (whole number)", "text"),
+        ("memo", Column("x_c", "String", 4000), "String (text)", "multiline text"),
+        ("decimal", Column("x_c", "Double"), "Double (floating-point number)", "decimal number"),
+        ("integer", Column("x_c", "Lookup"), "Lookup (lookup)", "whole number"),
+        ("boolean", Column("x_c", "EntityName"), "EntityName (another type)", "yes/no"),
+        ("date", Column("x_c", "DateTime", behavior="UserLocal"), "DateTime (date and time, UserLocal)", "date"),
+        ("datetime", Column("x_c", "DateTime", behavior="DateOnly"), "DateTime (date and time, DateOnly)", "date and"),
     ],
 )
-def test_another_type_is_a_conflict_that_names_column_and_both_types(kind: Kind, there: Column, named: str) -> None:
+def test_another_type_is_a_conflict_that_names_column_and_both_types(
+    kind: Kind, there: Column, exists: str, delivers: str
+) -> None:
     (sentence,) = conflicts(schema(ColumnSchema("x_c", kind, "C")), existing(there))
-    assert "x_c" in sentence
-    assert named in sentence
-    assert f"needs {kind}" in sentence
+    told = f"Column x_c of x_thing exists as {exists}, the snapshot delivers {delivers}"
+    assert sentence.startswith(told), sentence
 
 
-def test_a_managed_table_is_not_added_to() -> None:
-    wanted = schema(ColumnSchema("x_c", "text", "C"))
-    assert conflicts(wanted, existing()) == []
-    assert "managed" in conflicts(wanted, existing(managed=True))[0]
+def test_all_conflicts_are_told_at_once() -> None:
+    wanted = schema(*(ColumnSchema(f"x_{letter}", "text", letter) for letter in "abc"))
+    there = existing(Column("x_a", "Integer"), Column("x_b", "String", 10), Column("x_c", "Boolean"))
+    assert [sentence.split()[1] for sentence in conflicts(wanted, there)] == ["x_a", "x_c"]
 
 
-@pytest.mark.parametrize("kind", ["Virtual", "Elastic"])
+def test_smaller_columns_are_no_conflicts() -> None:
+    wanted = schema(ColumnSchema("x_d", "decimal", "D"), ColumnSchema("x_f", "double", "F"))
+    there = existing(
+        Column("x_d", "Decimal", min=0.0, max=5.0, precision=2), Column("x_f", "Double", min=0.0, max=5.0, precision=0)
+    )
+    assert conflicts(wanted, there) == []
+
+
+def test_the_app_writes_to_its_own_standard_tables_only() -> None:
+    assert unsuitable(existing()) is None
+    managed = unsuitable(existing(managed=True)) or ""
+    assert "x_thing" in managed
+    assert "managed solution" in managed
+    assert "publisher_prefix" in managed
+
+
+@pytest.mark.parametrize("kind", ["Virtual", "Elastic", "Activity"])
 def test_rows_must_live_in_a_standard_table(kind: str) -> None:
-    assert kind.lower() in conflicts(schema(), existing(kind=kind))[0]
+    reason = unsuitable(existing(kind=kind)) or ""
+    assert f"of type {kind.lower()}" in reason
+    assert "publisher_prefix" in reason
 
 
 def test_a_table_is_created_with_all_columns_and_one_primary_name() -> None:
@@ -89,3 +111,28 @@ def test_a_lookup_s_navigation_property_is_its_schema_name() -> None:
     assert body["ReferencingEntityNavigationPropertyName"] == "x_profile"
     assert body["CascadeConfiguration"]["Delete"] == "Restrict"
     assert body["ReferencedAttribute"] == "x_thingid"
+
+
+def test_lookups_to_one_table_have_relationships_and_collections_of_their_own() -> None:
+    tables = ["contact", "x_key", "x_" + "k" * 90, "x_" + "k" * 91]
+    lookups = [LookupSchema(table, "x_lookupfield_customer", "Customer", "x_thing", "RemoveLink") for table in tables]
+    bodies = [lookup_body(one, target_id="x_thingid") for one in lookups]
+    for name in ("SchemaName", "ReferencedEntityNavigationPropertyName"):
+        assert len({body[name].lower() for body in bodies}) == len(tables)
+        assert max(len(body[name]) for body in bodies) <= 100
+    assert bodies[0]["SchemaName"] == "x_lookupfield_customer_contact"
+    assert {body["ReferencingEntityNavigationPropertyName"] for body in bodies} == {"x_lookupfield_customer"}
+
+
+def test_the_solution_and_its_publisher_follow_the_prefix() -> None:
+    own = hydration("msdynci")
+    assert (own.unique_name, own.display) == ("CustomerInsightsHydration", "Customer Insights Hydration")
+    assert own.publisher == "customerinsightshydrationmsdynci"
+    assert own.headers == {"MSCRM.SolutionUniqueName": "CustomerInsightsHydration"}
+
+
+def test_the_prefix_of_choices_is_in_range_and_always_the_same() -> None:
+    found = {prefix: option_prefix(prefix) for prefix in ("msdynci", "abc", "z9", "contoso8")}
+    assert all(10_000 <= number <= 99_999 for number in found.values())
+    assert len(set(found.values())) == len(found)
+    assert found["msdynci"] == 96_589
