@@ -53,6 +53,7 @@ class Person:
     contacts: tuple[str, ...]
     leads: tuple[str, ...]
     shop_customers: tuple[str, ...]
+    absorbed: tuple[int, ...] = ()  # numbers of the people who were merged into this one
 
 
 def population(day: int, people: int) -> list[Person]:
@@ -105,6 +106,7 @@ def _overnight(today: Person, people: int) -> Person:
             contacts=today.contacts + second.contacts,
             leads=today.leads + second.leads,
             shop_customers=today.shop_customers + second.shop_customers,
+            absorbed=(second.number,),
         )
     if kind == LOSES_LEAD:
         return replace(today, leads=())

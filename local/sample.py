@@ -1,51 +1,47 @@
-"""A generated lake of two data sources, for the demo and the tests: a CRM in Dataverse and a shop outside it.
+"""A generated lake for the demo and the tests, for individuals and for businesses, with every output table.
 
-The files have what real unification output has: two process folders with a manifest each, several partitions, names
-in many alphabets, line ends and commas inside values, empty and quoted-empty cells, several keys in one cell.
+The files have what real output has: process folders with a manifest each (model.json, one manifest.cdm.json), CSV, gzip
+CSV and Parquet partitions, names in many alphabets, line ends and commas inside values, empty and quoted-empty cells,
+several keys in one cell. People come from a CRM in Dataverse and a shop outside it, companies from a CRM and an ERP.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from local.people import Person, person, population
+from local import companies, company_tables, insights
+from local.activities import activities
+from local.companies import Company
+from local.people import SEED, Person, person, population
+from local.sample_configs import (
+    BUSINESS_CONFIG,
+    BUSINESS_ENVIRONMENT,
+    BUSINESS_HOST,
+    CONFIG,
+    DATAVERSE_HOST,
+    ENVIRONMENT,
+)
+from local.sample_files import CDM_MANIFEST, Entity, write_csv, write_folder
 
-ENVIRONMENT = "3f0c2a9e-77aa-4b52-9d3c-1f8b6f5d2e10"
-DATAVERSE_HOST = "contoso.crm.dynamics.com"
+__all__ = [
+    "BUSINESS_CONFIG",
+    "BUSINESS_ENVIRONMENT",
+    "BUSINESS_HOST",
+    "CONFIG",
+    "CUSTOMER",
+    "DATAVERSE_HOST",
+    "ENVIRONMENT",
+    "PARTITIONS",
+    "Audience",
+    "dataverse_rows",
+    "write",
+]
+
+Audience = Literal["individuals", "businesses"]
 PARTITIONS = 3
-
-CONFIG = f"""\
-publisher_prefix = "msdynci"
-settle_seconds = 120
-whole_within = "2h"
-
-[environments."{ENVIRONMENT}"]
-dataverse_url = "https://{DATAVERSE_HOST}"
-audience = "individuals"
-
-[data_sources.CRM]
-dataverse = "https://{DATAVERSE_HOST}"
-
-[data_sources.CRM.tables.contact]
-logical_name = "contact"
-primary_key = "contactid"
-
-[data_sources.CRM.tables.lead]
-logical_name = "lead"
-primary_key = "leadid"
-
-[data_sources.Shop.tables.customers]
-primary_key = "customerid"
-
-[removal]
-rows = "delete"
-links = "clear"
-brake_percent = 10
-"""
 
 _Column = tuple[str, str, Callable[[Person], str | None]]
 
@@ -75,107 +71,79 @@ _SOURCES: tuple[tuple[str, str, Callable[[Person], tuple[str, ...]]], ...] = (
 )
 
 
-def write(folder: Path, day: int, people: int = 5000) -> Path:
-    """Write the output of `day` (1 or 2) as the container would hold it; what was in `folder` is replaced."""
+def write(folder: Path, day: int, people: int = 5000, audience: Audience = "individuals") -> Path:
+    """Write the output of `day` (1 or 2) as the container would hold it; what was in `folder` is replaced.
+
+    `people` is the number of customers: for businesses, of companies.
+    """
     if folder.exists():
         shutil.rmtree(folder)
-    customers = population(day, people)
-    rows = [[cell(who) for _, _, cell in CUSTOMER] for who in customers]
-    unification = folder / f"ci_{ENVIRONMENT}" / "unification"
-    attributes = [(name, kind) for name, kind, _ in CUSTOMER]
-    _write_model(unification, [_write_entity(unification, "Customer", attributes, rows, PARTITIONS)], day)
-    _write_matching(folder / f"ci_{ENVIRONMENT}" / "matching", customers, day)
+    if audience == "businesses":
+        _write_businesses(folder / f"ci_{BUSINESS_ENVIRONMENT}", companies.population(day, people), day)
+    else:
+        _write_individuals(folder / f"ci_{ENVIRONMENT}", population(day, people), day)
     return folder
 
 
-def dataverse_rows(folder: Path, people: int = 5000) -> Path:
-    """Write `contact.csv` and `lead.csv`: the rows that the CRM holds before day 1, those of day 2 included.
+def dataverse_rows(folder: Path, people: int = 5000, audience: Audience = "individuals") -> Path:
+    """Write `contact.csv` and `lead.csv`, or `account.csv`: what the CRM holds before day 1, with the rows of day 2.
 
     One row in a hundred takes no part in unification: nobody may touch it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    outsiders = [person(10_000_000 + 5 * number) for number in range(-(-people // 100))]
-    owners = [*population(1, people), *population(2, people), *outsiders]
+    outsiders = [10_000_000 + 5 * number for number in range(-(-people // 100))]
+    if audience == "businesses":
+        found = [*companies.population(1, people), *companies.population(2, people), *map(companies.company, outsiders)]
+        accounts = {key: who for who in found for key in who.accounts}
+        rows = [[key, who.name, who.website] for key, who in accounts.items()]
+        write_csv(folder / "account.csv", ["accountid", "name", "websiteurl"], rows)
+        return folder
+    owners = [*population(1, people), *population(2, people), *map(person, outsiders)]
     contacts = {key: who for who in owners for key in who.contacts}
     leads = {key: who for who in owners for key in who.leads}
-    _write_csv(
+    write_csv(
         folder / "contact.csv",
         ["contactid", "firstname", "lastname", "emailaddress1"],
-        ([key, who.first_name, who.last_name, who.email] for key, who in contacts.items()),
+        [[key, who.first_name, who.last_name, who.email] for key, who in contacts.items()],
     )
-    _write_csv(
+    write_csv(
         folder / "lead.csv",
         ["leadid", "subject", "firstname", "lastname", "emailaddress1"],
-        ([key, f"Enquiry {who.number}", who.first_name, who.last_name, who.email] for key, who in leads.items()),
+        [[key, f"Enquiry {who.number}", who.first_name, who.last_name, who.email] for key, who in leads.items()],
     )
     return folder
 
 
-def _write_matching(folder: Path, customers: Sequence[Person], day: int) -> None:
-    """The second process folder: what deduplication and matching leave behind. No task hydrates it."""
+def _write_individuals(root: Path, people: Sequence[Person], day: int) -> None:
+    rows = [[cell(who) for _, _, cell in CUSTOMER] for who in people]
+    customer = Entity("Customer", [(name, kind) for name, kind, _ in CUSTOMER], rows, parts=PARTITIONS)
+    write_folder(root / "unification", [customer], day)
+    write_folder(root / "matching", _matching(people), day)
+    write_folder(root / "activities", [activities(people, day, SEED)], day)
+    write_folder(root / "measures", insights.measures(people, day), day)
+    write_folder(root / "enrichments", insights.enrichments(people, day), day)
+    write_folder(root / "predictions", insights.predictions(people, day), day)
+    write_folder(root / "segments", insights.segments(people, day), day)
+
+
+def _write_businesses(root: Path, found: Sequence[Company], day: int) -> None:
+    write_folder(root / "unification", company_tables.unification(found), day)
+    write_folder(root / "contacts", company_tables.contacts(found, day), day)
+    write_folder(root / "activities", [activities(found, day, companies.SEED)], day)
+    write_folder(root / "measures", company_tables.measures(found, day), day, CDM_MANIFEST)
+    write_folder(root / "enrichments", company_tables.enrichments(found, day), day)
+    write_folder(root / "predictions", company_tables.predictions(found, day), day)
+    write_folder(root / "segments", company_tables.segments(found, day), day)
+
+
+def _matching(people: Sequence[Person]) -> list[Entity]:
+    """What deduplication and matching leave behind. No task hydrates it."""
     entities = []
     for source, key, keys in _SOURCES:
-        rows: list[list[str | None]] = [[each, keys(who)[0]] for who in customers for each in keys(who)]
-        attributes = [(key, "string"), ("WinnerId", "string")]
-        entities.append(_write_entity(folder, f"Deduplication_{source}", attributes, rows, 1))
-    pairs: list[list[str | None]] = [
-        [who.contacts[0], who.shop_customers[0], repr(who.score)]
-        for who in customers
-        if who.contacts and who.shop_customers
-    ]
+        rows = [[each, keys(who)[0]] for who in people for each in keys(who)]
+        entities.append(Entity(f"Deduplication_{source}", [(key, "string"), ("WinnerId", "string")], rows))
     attributes = [("CRM_contact_contactid", "string"), ("Shop_customers_customerid", "string"), ("Score", "double")]
-    entities.append(_write_entity(folder, "ConflationMatchPairs", attributes, pairs, 1))
-    _write_model(folder, entities, day)
-
-
-def _write_entity(
-    folder: Path, name: str, attributes: Sequence[tuple[str, str]], rows: Sequence[Sequence[str | None]], parts: int
-) -> dict[str, object]:
-    """Write the partitions of one entity; its entry of model.json."""
-    partitions = []
-    for part in range(parts):
-        path = folder / name / f"{name}_{part:04d}.csv"
-        _write_csv(path, [attribute for attribute, _ in attributes], rows[part::parts])
-        location = "/".join(path.parts[path.parts.index(f"ci_{ENVIRONMENT}") :])
-        partitions.append(
-            {
-                "name": path.stem,
-                "location": f"https://contosolake.dfs.core.windows.net/customerinsights/{location}",
-                "fileFormatSettings": {
-                    "$type": "CsvFormatSettings",
-                    "columnHeaders": True,
-                    "delimiter": ",",
-                    "quoteStyle": "QuoteStyle.Csv",
-                    "csvStyle": "CsvStyle.QuoteAlways",
-                    "encoding": "UTF-8",
-                },
-            }
-        )
-    return {
-        "$type": "LocalEntity",
-        "name": name,
-        "attributes": [{"name": attribute, "dataType": kind} for attribute, kind in attributes],
-        "partitions": partitions,
-    }
-
-
-def _write_model(folder: Path, entities: Sequence[dict[str, object]], day: int) -> None:
-    modified = datetime(2026, 11, day, 3, 0, tzinfo=UTC).isoformat()
-    model = {"name": folder.name, "version": "1.0", "modifiedTime": modified, "entities": list(entities)}
-    (folder / "model.json").write_text(json.dumps(model, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
-    """RFC 4180 with LF; the csv module before Python 3.12 cannot tell nothing from the empty text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(header) + "\n")
-        file.writelines(",".join(_cell(value) for value in row) + "\n" for row in rows)
-
-
-def _cell(value: str | None) -> str:
-    if value is None:
-        return ""
-    if value == "" or any(mark in value for mark in ',"\r\n') or value != value.strip():
-        return '"' + value.replace('"', '""') + '"'
-    return value
+    pairs = [
+        [who.contacts[0], who.shop_customers[0], who.score] for who in people if who.contacts and who.shop_customers
+    ]
+    return [*entities, Entity("ConflationMatchPairs", attributes, pairs)]
