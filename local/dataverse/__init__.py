@@ -10,12 +10,14 @@ limits      documented sizes and page lengths            batch        $batch and
 values      column types: what a value may be            query        $select, $filter, $orderby, paging
 metadata    tables, columns, relationships, keys         filters      the $filter language
 standard    contact, lead, account                       render       rows as JSON
+packaging   publisher, solution, solutioncomponent       solutions    what is in which solution
 columns     columns from their definitions               signin       tokens
 schema      creating and changing metadata               selection    $select, $filter, $expand of metadata
 definitions metadata requests (with attributes, relationships; describe shows the model as JSON)
 storage     SQLite, transactions, rowversions            laboratory   /local: seed, export, statistics, faults
 payload     a JSON body becomes a record                 wire         HTTP/1.1
 rows        create, update, delete with their checks     server       which request goes where
+rules       what publishers and solutions must keep to
 
 Where Microsoft's documents are silent the stricter behavior is chosen, and a comment says so.
 """

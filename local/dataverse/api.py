@@ -9,6 +9,7 @@ from collections.abc import Callable
 from local.dataverse import batch, definitions, errors, paths, relationships, rows
 from local.dataverse.call import Call, error_response, json_response
 from local.dataverse.errors import DataverseError
+from local.dataverse.metadata import PACKAGING
 from local.dataverse.paths import Segment
 from local.dataverse.wire import Response
 
@@ -39,7 +40,11 @@ def _answer(call: Call) -> Response:
     table = call.organization.catalog.sets.get(name)
     if table is None:
         raise errors.unknown_segment(name)
-    return rows.answer(call, table, path)
+    try:
+        return rows.answer(call, table, path)
+    finally:
+        if table.logical_name in PACKAGING:
+            call.kind = "metadata read" if call.method == "GET" else "metadata write"
 
 
 def _batch(call: Call, _: list[Segment]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.dataverse import columns, describe, errors, paths, payload, schema, selection
+from local.dataverse import columns, describe, errors, paths, payload, schema, selection, solutions
 from local.dataverse.call import Call, no_content
 from local.dataverse.metadata import Column, Key, Table
 from local.dataverse.organization import Organization
@@ -19,7 +19,9 @@ def answer(call: Call, table: Table, path: list[Segment]) -> Response:
     if path[0].predicate is not None:
         return _attribute(call, table, _find_column(organization, table, path[0].predicate), path)
     if call.method == "POST":
-        column = schema.create_column(organization, table, payload.parse_object(call.body, "Attributes"))
+        with organization.transaction():
+            column = schema.create_column(organization, table, payload.parse_object(call.body, "Attributes"))
+            solutions.note_column(call, table, column)
         return selection.made(call, _address(organization, table, "Attributes", column.logical_name))
     if call.method != "GET":
         raise errors.method_not_allowed(call.method)
@@ -86,11 +88,15 @@ def drop_column(call: Call, table: Table, column: Column) -> Response:
     if any(column.logical_name in key.columns for key in table.keys.values()):
         message = f"The component '{column.logical_name}' cannot be deleted because it is referenced by others."
         raise errors.DataverseError(400, "0x8004f01f", message)
-    with call.organization.transaction():
-        call.organization.catalog_changed = True
+    organization = call.organization
+    gone = [describe.metadata_id(organization, table.logical_name, column.logical_name)]
+    with organization.transaction():
+        organization.catalog_changed = True
         for relationship in list(catalog.navigations(table.logical_name).values()):
             if relationship.column == column.logical_name:
+                gone.append(describe.metadata_id(organization, "relationship", relationship.schema_name.lower()))
                 catalog.drop_relationship(relationship)
+        solutions.forget(organization, gone)
         store.drop_column(table, column)
         table.drop(column.logical_name)
     return no_content()

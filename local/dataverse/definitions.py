@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 
-from local.dataverse import attributes, columns, describe, errors, paths, payload, relationships, schema, selection
+from local.dataverse import (
+    attributes,
+    columns,
+    describe,
+    errors,
+    paths,
+    payload,
+    relationships,
+    schema,
+    selection,
+    solutions,
+)
 from local.dataverse.call import Call, no_content
 from local.dataverse.metadata import Table
 from local.dataverse.organization import Organization
@@ -38,7 +49,9 @@ def answer_tables(call: Call, path: list[Segment]) -> Response:
 
 def _tables(call: Call) -> Response:
     if call.method == "POST":
-        table = schema.create_table(call.organization, payload.parse_object(call.body, "EntityDefinitions"))
+        with call.organization.transaction():
+            table = schema.create_table(call.organization, payload.parse_object(call.body, "EntityDefinitions"))
+            solutions.note_table(call, table)
         return selection.made(call, f"EntityDefinitions({describe.metadata_id(call.organization, table.logical_name)})")
     if call.method != "GET":
         raise errors.method_not_allowed(call.method)
@@ -80,14 +93,28 @@ def _table(call: Call, table: Table) -> Response:
 def _drop_table(call: Call, table: Table) -> Response:
     catalog, store = call.organization.catalog, call.organization.store
     others = [found for found in catalog.referencing(table.logical_name) if found.referencing != table.logical_name]
+    if table.is_managed:
+        raise errors.not_customizable("Entity", describe.metadata_id(call.organization, table.logical_name), "Delete")
     if not table.is_custom or others:
         message = f"The component '{table.logical_name}' cannot be deleted because it is referenced by others."
         raise errors.DataverseError(400, "0x8004f01f", message)
     with call.organization.transaction():
         call.organization.catalog_changed = True
+        solutions.forget(call.organization, _identities(call.organization, table))
         store.drop_table(table)
         catalog.drop_table(table.logical_name)
     return no_content()
+
+
+def _identities(organization: Organization, table: Table) -> list[str]:
+    """Return the MetadataIds of a table and of all that goes with it."""
+    name, known = table.logical_name, organization.catalog.relationships
+    touching = [key for key, one in known.items() if name in (one.referenced, one.referencing)]
+    return [
+        describe.metadata_id(organization, name),
+        *(describe.metadata_id(organization, name, column) for column in table.columns),
+        *(describe.metadata_id(organization, "relationship", one) for one in touching),
+    ]
 
 
 def publish(call: Call, _: list[Segment]) -> Response:

@@ -164,6 +164,28 @@ def already_there(what: str, name: str) -> DataverseError:
     return DataverseError(400, DUPLICATE_NAME, text)
 
 
+def required(table: str, column: str) -> DataverseError:
+    """Return the answer to a row without one of its required columns."""
+    return DataverseError(400, "0x80040200", f"Required field missing: '{column}' of '{table}'.")
+
+
+def message_not_served(message: str, table: str) -> DataverseError:
+    """Return the answer to an operation that a table does not have, as public clients report it."""
+    text = f"The '{message}' method does not support entities of type '{table}'."
+    return DataverseError(400, "0x80040800", text)
+
+
+def not_customizable(component: str, identity: str, operation: str) -> DataverseError:
+    """Return the answer to a change that the managed properties of a component do not allow."""
+    condition = "iscustomizable" if component == "Entity" else "isparentcustomizable"
+    text = (
+        f"The evaluation of the current component(name={component}, id={identity}) in the current operation "
+        f"({operation}) failed during managed property evaluation of condition: Managed Property Name: {condition}; "
+        f"Component Name: {component};"
+    )
+    return DataverseError(400, "0x8004f026", text)
+
+
 def version_mismatch() -> DataverseError:
     """Return the answer to an outdated `If-Match`."""
     text = "The version of the existing record doesn't match the RowVersion property provided."

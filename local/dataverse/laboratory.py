@@ -3,9 +3,10 @@
 GET  /local                                the organizations that exist
 GET  /local/{host}/statistics              what was counted since start or reset (statistics.py)
 POST /local/{host}/statistics/reset
-GET  /local/{host}/export                  {"tables": [logical names]}
+GET  /local/{host}/export                  {"tables": [logical names]}, but those about solutions
 GET  /local/{host}/export/{table}          one row a line, Web API names, every column, sorted by primary key
 POST /local/{host}/seed/{table}            rows that exist beforehand (seed.py); answers {"rows": n}
+POST /local/{host}/definitions/{table}     a table of another kind, or managed (seed.py)
 GET  /local/{host}/faults                  the faults still waiting (faults.py); POST replaces them
 POST /local/tokens/revoke                  every token issued so far becomes invalid
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 from local.dataverse import seed
 from local.dataverse.errors import DataverseError, invalid_argument, method_not_allowed, unknown_segment
+from local.dataverse.metadata import PACKAGING
 from local.dataverse.organization import Organization, Organizations
 from local.dataverse.render import Renderer
 from local.dataverse.signin import SignIn
@@ -74,11 +76,19 @@ def _seed(organization: Organization, request: Request, rest: list[str]) -> Resp
     return _json({"rows": seed.insert(organization, rest[0], request)})
 
 
+def _definitions(organization: Organization, request: Request, rest: list[str]) -> Response:
+    _only(request, "POST")
+    if len(rest) != 1:
+        raise unknown_segment("definitions")
+    seed.define(organization, rest[0], request)
+    return Response(204)
+
+
 def _export(organization: Organization, request: Request, rest: list[str]) -> Response:
     _only(request, "GET")
     tables = organization.catalog.tables
     if not rest:
-        return _json({"tables": sorted(tables)})
+        return _json({"tables": sorted(set(tables) - PACKAGING)})
     if rest[0] not in tables:
         raise DataverseError(404, "0x80060888", f"There is no table '{rest[0]}'.")
     return Response(200, content_type="application/x-ndjson", stream=_lines(organization, rest[0]))
@@ -107,5 +117,6 @@ RESOURCES: dict[str, Callable[[Organization, Request, list[str]], Response]] = {
     "statistics": _statistics,
     "faults": _faults,
     "seed": _seed,
+    "definitions": _definitions,
     "export": _export,
 }

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REMOVE_LINK, RESTRICT, CASCADE = "RemoveLink", "Restrict", "Cascade"
+STANDARD, VIRTUAL, ELASTIC = "Standard", "Virtual", "Elastic"
+PACKAGING = frozenset({"publisher", "solution", "solutioncomponent"})
+"""Tables about customizations: their rows are metadata, no data of the organization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Column:
     valid_for_create: bool = True
     valid_for_update: bool = True
     is_custom: bool = False
+    default: int | None = None
 
     @property
     def property_name(self) -> str:
@@ -73,7 +77,10 @@ class Relationship:
 
 @dataclass(slots=True)
 class Table:
-    """A table with its columns and keys. `shapes` caches how payloads of one set of property names are written."""
+    """A table with its columns and keys. `shapes` caches how payloads of one set of property names are written.
+
+    `kind` is Dataverse's TableType; `is_managed`: it is part of a managed solution, as every standard table is.
+    """
 
     logical_name: str
     schema_name: str
@@ -86,6 +93,9 @@ class Table:
     ownership: str = "UserOwned"
     is_custom: bool = False
     object_type_code: int = 10_000
+    is_managed: bool = False
+    is_customizable: bool = True
+    kind: str = STANDARD
     columns: dict[str, Column] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     shapes: dict[Any, Any] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local.dataverse.faults import Faults
-from local.dataverse.metadata import Catalog
+from local.dataverse.metadata import PACKAGING, Catalog
+from local.dataverse.packaging import add_packaging_tables
 from local.dataverse.standard import add_standard_tables
 from local.dataverse.statistics import Statistics
 from local.dataverse.storage import Store
@@ -37,6 +38,10 @@ class Organization:
         if not self.catalog.tables:
             with self.transaction():
                 add_standard_tables(self.catalog, self.store)
+                self.catalog_changed = True
+        if not PACKAGING & set(self.catalog.tables):
+            with self.transaction():
+                add_packaging_tables(self.catalog, self.store, host)
                 self.catalog_changed = True
 
     @contextmanager

@@ -26,7 +26,7 @@ from local.dataverse.organization import Organization
 from local.dataverse.storage import quoted, type_column
 
 BIND = "@odata.bind"
-SIMPLE = re.compile(r"/?([a-z0-9_]+)\(([0-9a-fA-F-]{36})\)")
+SIMPLE = re.compile(rf"/?([a-z0-9_]+)\(({values.GUID.pattern})\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _target(organization: Organization, table: Table, bind: Bind, value: Any) ->
     if type(value) is not str:
         raise undeclared_navigation(table.set_name, bind.relationship.navigation)
     match = SIMPLE.fullmatch(value)
-    if match and match[1] == bind.set_name and values.GUID.fullmatch(match[2]):
+    if match and match[1] == bind.set_name:
         return match[2].lower()
     target, row_id = paths.reference(organization, value)
     if target.set_name != bind.set_name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from local.dataverse import attributes, columns, describe, errors, paths, payload, schema, selection
+from local.dataverse import attributes, columns, describe, errors, paths, payload, schema, selection, solutions
 from local.dataverse.call import Call
 from local.dataverse.metadata import Relationship, Table
 from local.dataverse.paths import Segment
@@ -26,7 +26,9 @@ def answer_relationships(call: Call, path: list[Segment]) -> Response:
     call.kind = "metadata read" if call.method == "GET" else "metadata write"
     if call.method == "POST" and len(path) == 1 and path[0].predicate is None:
         body = payload.parse_object(call.body, "RelationshipDefinitions")
-        made = schema.create_relationship(call.organization, body)
+        with call.organization.transaction():
+            made = schema.create_relationship(call.organization, body)
+            solutions.note_relationship(call, made)
         call.table = made.referencing
         identity = describe.metadata_id(call.organization, "relationship", made.schema_name.lower())
         return selection.made(call, f"RelationshipDefinitions({identity})")

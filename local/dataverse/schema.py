@@ -8,7 +8,8 @@ from typing import Any
 
 from local.dataverse import limits
 from local.dataverse.columns import column_of, kind_of, schema_name, text_of, value_of
-from local.dataverse.errors import DataverseError, already_there, invalid_argument, not_supported
+from local.dataverse.describe import metadata_id
+from local.dataverse.errors import DataverseError, already_there, invalid_argument, not_customizable, not_supported
 from local.dataverse.metadata import CASCADE, REMOVE_LINK, RESTRICT, Column, Key, Relationship, Table
 from local.dataverse.organization import Organization
 from local.dataverse.standard import system_columns
@@ -75,11 +76,18 @@ def plural(logical_name: str) -> str:
 
 def create_column(organization: Organization, table: Table, body: dict[str, Any]) -> Column:
     """Create a column of any type but a lookup."""
+    _check_customizable(organization, table, "Create")
     column = column_of(body)
     if column.logical_name in table.columns:
         raise already_there("Attribute", column.schema_name)
     add_column(organization, table, column)
     return column
+
+
+def _check_customizable(organization: Organization, table: Table, operation: str) -> None:
+    """Refuse changes below a table whose managed properties say IsCustomizable false."""
+    if not table.is_customizable:
+        raise not_customizable("Attribute", metadata_id(organization, table.logical_name), operation)
 
 
 def add_column(organization: Organization, table: Table, column: Column) -> None:
@@ -92,6 +100,7 @@ def add_column(organization: Organization, table: Table, column: Column) -> None
 
 def update_column(organization: Organization, table: Table, column: Column, body: dict[str, Any]) -> None:
     """Change what may change of a column: texts, lengths, ranges, options; never its name or type."""
+    _check_customizable(organization, table, "Update")
     changed = column_of({"SchemaName": column.schema_name, **body})
     if changed.kind != column.kind or changed.logical_name != column.logical_name:
         raise invalid_argument(f"Name and type of '{column.schema_name}' cannot be changed.")
@@ -135,6 +144,7 @@ def create_relationship(organization: Organization, body: dict[str, Any]) -> Rel
     lookup = body.get("Lookup")
     if not isinstance(lookup, dict) or kind_of(lookup) not in ("LookupAttributeMetadata", ""):
         raise invalid_argument("A relationship needs a Lookup of type LookupAttributeMetadata.")
+    _check_customizable(organization, child, "Create")
     column_name = schema_name(lookup, limits.MAX_NAME)
     if column_name.lower() in child.columns:
         raise already_there("Attribute", column_name)

@@ -4,6 +4,11 @@ CSV (Content-Type text/csv) has a header and is read as UTF-8; an empty cell is 
 Column names are logical names or, for lookups, `_<column>_value`; the targets of lookups need not exist. A table or
 column that does not exist is made: columns as text, long ones as memo. A row whose key is there already is replaced.
 The primary key is `<table>id`; a new table takes another one from `?primary_key=<column>`.
+
+`define` makes a table what the API cannot make it: a JSON object with any of `is_managed` (part of a managed solution),
+`is_customizable` (false: no columns may be added) and `table_type` (Standard, Virtual, Elastic). A table that does not
+exist is made. Rows of `publisher` and `solution` are seeded like all others: that is how read-only publishers and
+managed solutions come to be.
 """
 
 from __future__ import annotations
@@ -17,16 +22,17 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from local.dataverse import limits, schema, values, writes
+from local.dataverse import limits, payload, schema, values, writes
 from local.dataverse.call import read_options
 from local.dataverse.errors import DataverseError, invalid_argument
-from local.dataverse.metadata import LOOKUPS, MANY_TARGETS, Column, Table
+from local.dataverse.metadata import ELASTIC, LOOKUPS, MANY_TARGETS, STANDARD, VIRTUAL, Column, Table
 from local.dataverse.organization import Organization
 from local.dataverse.storage import quoted, type_column
 from local.dataverse.wire import Request
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 Rows = list[list[Any]]
+FLAGS = ("is_managed", "is_customizable")
 
 
 def insert(organization: Organization, name: str, request: Request) -> int:
@@ -78,18 +84,41 @@ def _read_lines(body: bytes) -> tuple[list[str], Rows]:
 
 
 def _table(organization: Organization, name: str, header: Iterable[str], primary_key: str | None) -> Table:
-    table = organization.catalog.tables.get(name)
-    if table is None:
-        primary_id = (primary_key or name + "id").lower()
-        if not NAME.fullmatch(primary_id):
-            raise invalid_argument(f"'{primary_id}' is not a column's logical name.")
-        title = name.replace("_", " ").title()
-        primary_name = Column("name", "String", "name", "Name", max_length=limits.MAX_TEXT)
-        table = Table(name, name, schema.plural(name), primary_id, "name", title, title + "s", is_custom="_" in name)
-        schema.add_table(organization, table, [primary_name])
+    table = organization.catalog.tables.get(name) or _new_table(organization, name, primary_key)
     if table.primary_id not in {column.lower() for column in header}:
         raise invalid_argument(f"The rows of '{name}' have no column '{table.primary_id}', the primary key.")
     return table
+
+
+def _new_table(organization: Organization, name: str, primary_key: str | None = None) -> Table:
+    primary_id = (primary_key or name + "id").lower()
+    if not NAME.fullmatch(primary_id):
+        raise invalid_argument(f"'{primary_id}' is not a column's logical name.")
+    title = name.replace("_", " ").title()
+    primary_name = Column("name", "String", "name", "Name", max_length=limits.MAX_TEXT)
+    table = Table(name, name, schema.plural(name), primary_id, "name", title, title + "s", is_custom="_" in name)
+    return schema.add_table(organization, table, [primary_name])
+
+
+def define(organization: Organization, name: str, request: Request) -> None:
+    """Set what a table is, from a request's JSON object. Raises DataverseError."""
+    wanted = payload.parse_object(request.body, "definitions")
+    kind = wanted.get("table_type", STANDARD)
+    known = all(name in {*FLAGS, "table_type"} for name in wanted)
+    if (
+        not known
+        or kind not in (STANDARD, VIRTUAL, ELASTIC)
+        or any(type(wanted.get(f, True)) is not bool for f in FLAGS)
+    ):
+        raise invalid_argument(f"A definition has {', '.join(FLAGS)} (true or false) and table_type, not {wanted}.")
+    if not NAME.fullmatch(name):
+        raise invalid_argument(f"'{name}' is not a table's logical name.")
+    with organization.transaction():
+        table = organization.catalog.tables.get(name) or _new_table(organization, name)
+        organization.catalog_changed = True
+        table.is_managed = wanted.get("is_managed", table.is_managed)
+        table.is_customizable = wanted.get("is_customizable", table.is_customizable)
+        table.kind = wanted.get("table_type", table.kind)
 
 
 def _columns(organization: Organization, table: Table, header: list[str], rows: Rows) -> list[Column]:

@@ -72,15 +72,16 @@ def system_columns(primary_id: str, *, custom: bool = False) -> list[Column]:
     reasons = ((1, "Active"), (2, "Inactive"))
     return [
         Column(primary_id, "Uniqueidentifier", required="SystemRequired", valid_for_update=False, is_custom=custom),
-        _read_only(Column("createdon", "DateTime", display_name="Created On", behavior="UserLocal")),
-        _read_only(Column("modifiedon", "DateTime", display_name="Modified On", behavior="UserLocal")),
-        _read_only(Column("versionnumber", "BigInt", display_name="Version Number")),
+        read_only(Column("createdon", "DateTime", display_name="Created On", behavior="UserLocal")),
+        read_only(Column("modifiedon", "DateTime", display_name="Modified On", behavior="UserLocal")),
+        read_only(Column("versionnumber", "BigInt", display_name="Version Number")),
         Column("statecode", "State", display_name="Status", options=states),
         Column("statuscode", "Status", display_name="Status Reason", options=reasons),
     ]
 
 
-def _read_only(column: Column) -> Column:
+def read_only(column: Column) -> Column:
+    """Return a column that the API does not write."""
     return replace(column, valid_for_create=False, valid_for_update=False)
 
 
@@ -114,7 +115,7 @@ def _columns(name: str) -> list[Column]:
         texts |= {f"address{number}_{part}": length for part, length in ADDRESS.items()}
     columns = [Column(text, "String", max_length=length) for text, length in texts.items()]
     if name != "account":
-        columns.append(_read_only(Column("fullname", "String", max_length=160)))
+        columns.append(read_only(Column("fullname", "String", max_length=160)))
     columns.append(Column("description", "Memo", max_length=2_000))
     columns += [Column(flag, "Boolean") for flag in CONSENT]
     columns += [Column(count, "Integer", minimum=0, maximum=1_000_000_000) for count in INTEGERS[name]]

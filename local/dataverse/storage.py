@@ -158,6 +158,8 @@ class Store:
 
 def _declaration(column: Column) -> str:
     default = {"State": " DEFAULT 0", "Status": " DEFAULT 1"}.get(column.kind, "")
+    if column.default is not None:
+        default = f" DEFAULT {column.default}"
     # A filter on text ignores case in Dataverse (SQL Server's collation); SQLite does so for ASCII letters.
     collation = " COLLATE NOCASE" if column.kind in ("String", "Memo") else ""
     return f"{quoted(column.logical_name)} {values.sql_type(column)}{collation}{default}"

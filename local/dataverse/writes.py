@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from local.dataverse import errors
+from local.dataverse import errors, rules
 from local.dataverse.errors import DataverseError
-from local.dataverse.metadata import CASCADE, MANY_TARGETS, RESTRICT, Relationship, Table
+from local.dataverse.metadata import CASCADE, MANY_TARGETS, PACKAGING, RESTRICT, Relationship, Table
 from local.dataverse.organization import Organization
-from local.dataverse.payload import Record, Shape
+from local.dataverse.payload import Bind, Record, Shape
 from local.dataverse.storage import quoted, type_column
 
 
@@ -27,37 +27,54 @@ def now() -> str:
 
 def insert(organization: Organization, table: Table, records: list[Record]) -> list[str]:
     """Create rows and return their primary keys; one without a key gets a new one."""
-    check_targets(organization, table, records)
+    shapes = _by_shape(records)
+    check_targets(organization, table, shapes)
+    rules.before_insert(organization, table, records)
     moment, store = now(), organization.store
-    for shape, group in _by_shape(records):
+    for shape, group in shapes:
         rows = []
         for record in group:
             record.id = record.id or str(uuid.uuid4())
             found = record.values
             rows.append((record.id, moment, moment, store.next_version(), *[found[i] for i in shape.creates]))
         _write(organization, table, shape.insert_sql, rows)
-    organization.statistics.rows(table.logical_name, "created", len(records))
+    _count(organization, table, "created", len(records))
     return [str(record.id) for record in records]
 
 
 def update(organization: Organization, table: Table, records: list[Record]) -> None:
     """Update rows that exist."""
-    check_targets(organization, table, records)
+    shapes = _by_shape(records)
+    check_targets(organization, table, shapes)
+    rules.before_update(organization, table, records)
     moment, store = now(), organization.store
-    for shape, group in _by_shape(records):
+    for shape, group in shapes:
         rows = []
         for record in group:
             found = record.values
             rows.append((moment, store.next_version(), *[found[i] for i in shape.updates], record.id))
         _write(organization, table, shape.update_sql, rows)
-    organization.statistics.rows(table.logical_name, "updated", len(records))
+    _count(organization, table, "updated", len(records))
 
 
-def _by_shape(records: Iterable[Record]) -> Iterable[tuple[Shape, list[Record]]]:
+def _count(organization: Organization, table: Table, operation: str, count: int) -> None:
+    """Count rows of data; publishers and solutions are metadata."""
+    if table.logical_name not in PACKAGING:
+        organization.statistics.rows(table.logical_name, operation, count)
+
+
+Shapes = list[tuple[Shape, list[Record]]]
+
+
+def _by_shape(records: Iterable[Record]) -> Shapes:
     groups: dict[int, tuple[Shape, list[Record]]] = {}
     for record in records:
-        groups.setdefault(id(record.shape), (record.shape, []))[1].append(record)
-    return groups.values()
+        key = id(record.shape)
+        if key in groups:
+            groups[key][1].append(record)
+        else:
+            groups[key] = (record.shape, [record])
+    return list(groups.values())
 
 
 def _write(organization: Organization, table: Table, sql: str, rows: list[tuple[object, ...]]) -> None:
@@ -75,32 +92,32 @@ def _violation(table: Table, message: str) -> DataverseError:
     return errors.duplicate_key()
 
 
-def check_targets(organization: Organization, table: Table, records: list[Record]) -> None:
-    """Refuse records whose lookups name rows that do not exist.
+def check_targets(organization: Organization, table: Table, shapes: Shapes) -> None:
+    """Refuse records whose lookups name rows that do not exist; one query for each table that is named.
 
     A row created by the same call does not count: whether it would in Dataverse is not documented.
     """
     wanted: dict[str, set[Any]] = {}
-    for shape, group in _by_shape(records):
+    for shape, group in shapes:
         for bind in shape.binds:
-            ids = wanted.setdefault(bind.relationship.referenced, set())
-            ids.update(record.values[bind.position] for record in group)
+            position = bind.position
+            ids = {record.values[position] for record in group}
+            wanted.setdefault(bind.relationship.referenced, set()).update(ids)
+            if bind.relationship.referenced == table.logical_name:
+                _check_loops(table, bind, group)
     for name, ids in wanted.items():
         ids.discard(None)
         target = organization.catalog.tables[name]
         missing = ids - organization.store.existing(target, ids) if ids else ids
         if missing:
             raise errors.does_not_exist(target.logical_name, min(missing))
-    _check_loops(table, records)
 
 
-def _check_loops(table: Table, records: list[Record]) -> None:
+def _check_loops(table: Table, bind: Bind, records: list[Record]) -> None:
     for record in records:
-        for bind in record.shape.binds:
-            same = bind.relationship.referenced == table.logical_name
-            if same and record.id is not None and record.values[bind.position] == record.id:
-                reason = f"Creating this parental association would create a loop in '{table.logical_name}'."
-                raise DataverseError(400, "0x80040507", reason)
+        if record.id is not None and record.values[bind.position] == record.id:
+            reason = f"Creating this parental association would create a loop in '{table.logical_name}'."
+            raise DataverseError(400, "0x80040507", reason)
 
 
 Doomed = dict[str, set[str]]
@@ -112,14 +129,16 @@ def delete(organization: Organization, table: Table, row_ids: set[str], doomed: 
     `doomed`: the rows by table that are being deleted already, which ends cascades in circles.
     """
     store = organization.store
-    doomed = {} if doomed is None else doomed
+    if doomed is None:
+        rules.before_delete(organization, table, row_ids)
+        doomed = {}
     doomed.setdefault(table.logical_name, set()).update(row_ids)
     for relationship in organization.catalog.referencing(table.logical_name):
         _cascade(organization, relationship, row_ids, doomed)
     key = quoted(table.primary_id)
     sql = f"DELETE FROM {quoted(table.logical_name)} WHERE {key} IN (SELECT value FROM json_each(?))"
     count = store.connection.execute(sql, (json.dumps(list(row_ids)),)).rowcount
-    organization.statistics.rows(table.logical_name, "deleted", count)
+    _count(organization, table, "deleted", count)
 
 
 def _cascade(organization: Organization, relationship: Relationship, row_ids: set[str], doomed: Doomed) -> None:

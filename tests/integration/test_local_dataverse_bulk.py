@@ -125,6 +125,53 @@ def test_links_are_set_and_cleared_in_bulk_and_their_targets_checked(api: Api) -
     assert api.exported("contact")[contact]["_new_link_value"] is None
 
 
+def test_rows_of_several_tables_are_upserted_with_their_lookup(api: Api) -> None:
+    profiles = [guid() for _ in range(4)]
+    api.bulk("new_profiles", "UpsertMultiple", [{"new_profileid": key} for key in profiles])
+    for name in ("new_key", "new_activity"):
+        api.expect(204, "POST", "EntityDefinitions", json={**table(name), "EntitySetName": f"{name}s"})
+        api.expect(204, "POST", "RelationshipDefinitions", json=lookup("new_customer", name, "new_profile"))
+        rows = [
+            {f"{name}id": guid(), "new_name": str(number), "new_customer@odata.bind": f"/new_profiles({profile})"}
+            for number, profile in enumerate(profiles * 50)
+        ]
+        assert api.bulk(f"{name}s", "UpsertMultiple", rows).status_code == 204
+        found = {row["new_name"]: row["_new_customer_value"] for row in api.exported(name).values()}
+        assert found == {str(number): profile for number, profile in enumerate(profiles * 50)}
+    changed = [{f"{name}id": rows[0][f"{name}id"], "new_customer@odata.bind": f"/new_profiles({profiles[3].upper()})"}]
+    assert api.bulk(f"{name}s", "UpsertMultiple", changed).status_code == 204
+    assert api.exported(name)[rows[0][f"{name}id"]]["_new_customer_value"] == profiles[3]
+    before = api.laboratory("statistics")["tables"]["new_key"]["unlinked"]
+    api.expect(204, "DELETE", f"new_profiles({profiles[1]})")
+    for one in ("new_key", "new_activity"):
+        assert [row["_new_customer_value"] for row in api.exported(one).values()].count(None) == 50
+    assert api.laboratory("statistics")["tables"]["new_key"]["unlinked"] - before == 50
+
+
+def test_a_lookup_to_a_row_that_is_not_there_rolls_an_upsert_back(api: Api) -> None:
+    known, nowhere, contact = guid(), guid(), guid()
+    api.bulk("new_profiles", "UpsertMultiple", [{"new_profileid": known}])
+    api.seed("contact", f"contactid,firstname\n{contact},A\n")
+    rows = [
+        {"contactid": contact, "firstname": "B", "new_link@odata.bind": f"/new_profiles({known})"},
+        {"contactid": guid(), "firstname": "C", "new_link@odata.bind": f"/new_profiles({nowhere})"},
+    ]
+    for order in (rows, rows[::-1]):
+        refused = api.bulk("contacts", "UpsertMultiple", order)
+        assert code_of(refused) == (404, "0x80040217")
+        assert refused.json()["error"]["message"] == f"new_profile With Id = {nowhere} Does Not Exist"
+    (row,) = api.exported("contact").values()
+    assert (row["firstname"], row["_new_link_value"]) == ("A", None)
+
+
+def test_a_row_does_not_name_itself(api: Api) -> None:
+    api.expect(204, "POST", "RelationshipDefinitions", json=lookup("new_parent", "new_profile", "new_profile"))
+    key = guid()
+    api.bulk("new_profiles", "UpsertMultiple", [{"new_profileid": key}])
+    row = {"new_profileid": key, "new_parent@odata.bind": f"/new_profiles({key})"}
+    assert code_of(api.bulk("new_profiles", "UpsertMultiple", [row])) == (400, "0x80040507")
+
+
 def test_bodies_that_are_no_bulk_call_are_refused(api: Api) -> None:
     action = f"new_profiles/{CRM}UpsertMultiple"
     bodies: list[dict[str, Any]] = [{}, {"Targets": []}, {"Targets": {}}, {"Targets": ["x"]}, {"Targets": [{}], "x": 1}]

@@ -72,9 +72,11 @@ def test_names_of_sets_cannot_be_guessed(api: Api) -> None:
 
 def test_standard_tables_are_there(api: Api) -> None:
     found = {each["LogicalName"]: each for each in api.get("EntityDefinitions")["value"]}
-    expected = {"contact": "contacts", "lead": "leads", "account": "accounts"}
+    expected = {"contact": "contacts", "lead": "leads", "account": "accounts", "publisher": "publishers"}
+    expected |= {"solution": "solutions", "solutioncomponent": "solutioncomponents"}
     assert {name: each["EntitySetName"] for name, each in found.items()} == expected
-    assert {each["PrimaryIdAttribute"] for each in found.values()} == {"contactid", "leadid", "accountid"}
+    assert {each["PrimaryIdAttribute"] for each in found.values()} == {f"{name}id" for name in expected}
+    assert all(each["IsManaged"] and each["TableType"] == "Standard" for each in found.values())
     sets = {each["name"] for each in api.get("")["value"]}
     assert set(expected.values()) <= sets
 

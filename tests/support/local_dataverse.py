@@ -13,6 +13,10 @@ from typing import Any, ClassVar
 
 import httpx
 
+from shared.dataverse.client import Client
+from shared.dataverse.limiter import Limiter
+from shared.dataverse.patience import Patience
+
 HOST = "contoso.crm.dynamics.com"
 HEADER = "only-for-tests"
 CRM = "Microsoft.Dynamics.CRM."
@@ -75,6 +79,10 @@ class Api:
         return self.http.post(
             f"/local/{self.host}/seed/{table}", content=content.encode(), headers={"Content-Type": kind}
         )
+
+    def define(self, table: str, **what: object) -> httpx.Response:
+        """Make a table managed, virtual or elastic."""
+        return self.http.post(f"/local/{self.host}/definitions/{table}", json=what)
 
     def faults(self, *wanted: dict[str, Any]) -> None:
         self.http.post(f"/local/{self.host}/faults", json=list(wanted)).raise_for_status()
@@ -157,3 +165,28 @@ def lookup(name: str, child: str, parent: str, on_delete: str = "RemoveLink") ->
             "DisplayName": label("Customer Profile"),
         },
     }
+
+
+class Signed:
+    """Tokens for the app's client, of an Api that has signed in."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def token(self, _: str) -> str:
+        return self.api.token
+
+    def renew(self, _: str, rejected: str | None = None) -> str:
+        raise AssertionError(f"no token expires here: {rejected}")
+
+
+def client_of(api: Api, patience: Patience | None = None) -> Client:
+    """The app's client of an organization; it does not sleep."""
+    return Client(
+        f"https://{api.host}",
+        address=f"{api.url}/{{host}}",
+        tokens=Signed(api),
+        limiter=Limiter(8, wait_seconds=3.0),
+        timeout=20.0,
+        patience=patience or Patience(sleep=lambda _: None),
+    )
