@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
     source=func.BlobSource.EVENT_GRID,
 )
 def unification_output_landed(blob: func.InputStream, context: func.Context) -> None:
-    """A blob was written. Acts on `ci_<environment>/.../model.json` only.
+    """A blob was written. Acts on `ci_<environment>/.../model.json` and `...manifest.cdm.json` only.
 
     Event Grid enforces neither the path's pattern nor that the event is news: the name is checked here, and the lake
     is looked at as it is now. An empty blob is a file that was created and not yet written.

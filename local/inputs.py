@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.lake.snapshot import is_manifest
+from shared.lake.snapshot import manifests as manifests_of
 from shared.settings import Hydration, configuration
 
 STANDARD_TABLES = frozenset({"contact", "lead", "account"})
@@ -26,7 +26,7 @@ class UnusableInputError(Exception):
 
 @dataclass(frozen=True)
 class LakeFolder:
-    """A folder that mirrors the container: `ci_<environment>/<any folders>/model.json` and partitions."""
+    """A folder that mirrors the container: `ci_<environment>/<any folders>/`, in them manifests and partitions."""
 
     root: Path
     manifests: dict[str, tuple[str, ...]]  # by environment, as paths below the root
@@ -57,15 +57,15 @@ def lake_folder(folder: Path) -> LakeFolder:
         raise UnusableInputError(f"{folder}: no folder named ci_<environment> in it.")
     manifests = {
         root.name.removeprefix("ci_"): tuple(
-            name
-            for path in sorted(root.rglob("model.json"))
-            if path.is_file() and is_manifest(name := path.relative_to(folder).as_posix())
+            manifests_of(path.relative_to(folder).as_posix() for path in root.rglob("*.json") if path.is_file())
         )
         for root in roots
     }
     empty = [environment for environment, found in manifests.items() if not found]
     if empty:
-        raise UnusableInputError(f"{folder / f'ci_{each}'}: no model.json in it." for each in empty)
+        raise UnusableInputError(
+            f"{folder / f'ci_{each}'}: no model.json or manifest.cdm.json in it." for each in empty
+        )
     return LakeFolder(folder, manifests)
 
 

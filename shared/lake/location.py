@@ -21,11 +21,19 @@ class LocationError(ValueError):
     """The location cannot be used; the message says why, without any signature that it may carry."""
 
 
+class FolderError(LocationError):
+    """The location is that of a folder; `path` is the folder's path inside the container."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def resolve(location: str, *, manifest: str, environment_folder: str, container: str) -> str:
     """The path inside the container that a location means.
 
-    `manifest` is the path of the model.json: relative locations start in its folder, or at `environment_folder`.
-    Raises LocationError when there is no such path inside `environment_folder`.
+    `manifest` is the path of the manifest: relative locations start in its folder, or at `environment_folder`.
+    Raises LocationError when there is no such path inside `environment_folder`, FolderError when it ends in a slash.
     """
     location = location.strip()
     if _WINDOWS.match(location) or (not _SCHEME.match(location) and "\\" in location):
@@ -40,7 +48,7 @@ def resolve(location: str, *, manifest: str, environment_folder: str, container:
     if not path.startswith(f"{environment_folder}/"):
         raise LocationError(f"{shown(location)} lies outside of {environment_folder}/")
     if not segments[-1]:
-        raise LocationError(f"{shown(location)} is a folder, not a file")
+        raise FolderError(f"{shown(location)} is a folder, not a file", path)
     return path
 
 

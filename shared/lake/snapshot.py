@@ -1,21 +1,25 @@
 """What an environment's folder held at one moment: its manifests and the files they name. Pure, no network.
 
-Its fingerprint changes with every change of a manifest or of a file that a manifest names, and with nothing else.
+Its fingerprint changes with every change of a manifest or of a file that a manifest names, and with nothing else. The
+documents that describe the entities of a manifest.cdm.json are such files too.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import CorruptSnapshotError
-from shared.lake.manifest import Delivery, Entity, FileFormat, Manifest, parse
+from shared.lake import cdm, model
+from shared.lake.listing import Listing
+from shared.lake.manifest import Delivery, Entity, FileFormat, Manifest
+from shared.lake.partitions import Place
 
-MANIFEST = "model.json"
 _FOLDER = "ci_"
 _HIDDEN = ("_", ".")
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -35,8 +39,8 @@ class File:
 class Snapshot:
     """The files of an environment at one moment.
 
-    `files` holds every manifest, and every partition that is there. `missing` names the partitions that are not there
-    or empty by error; `unreadable` tells why a manifest cannot be read; `latest_change` is that of the newest file.
+    `files` holds every manifest, and every partition and document that is there. `missing` names what is not there or
+    empty by error; `unreadable` tells why a manifest cannot be read; `latest_change` is that of the newest file.
     """
 
     environment: str
@@ -75,9 +79,10 @@ class Snapshot:
         return tuple(path for path, moment in sorted(moments.items()) if moment >= (manifest.last_modified or _NEVER))
 
     def missing_of(self, entity: Entity) -> tuple[str, ...]:
-        """The partitions of the entity that are not there."""
+        """What the entity needs and what is not there: partitions, its document, files that match its pattern."""
         missing = set(self.missing)
-        return tuple(partition.path for partition in entity.partitions if partition.path in missing)
+        needed = [partition.path for partition in entity.partitions] + list(entity.awaited)
+        return tuple(path for path in needed if path in missing)
 
     def to_json(self) -> bytes:
         """The snapshot as bytes, from which `from_json` makes an equal one."""
@@ -110,30 +115,62 @@ def environment_of(path: str) -> str | None:
 
 
 def is_manifest(path: str) -> bool:
-    """Whether the path is that of a model.json which counts: in an environment's folder, in no hidden folder."""
-    *folders, name = path.split("/")
-    hidden = any(folder.startswith(_HIDDEN) for folder in folders)
-    return name == MANIFEST and not hidden and environment_of(path) is not None
+    """Whether the path is that of a manifest, of either kind: in an environment's folder, nothing of it hidden."""
+    *_, name = steps = path.split("/")
+    named = name == model.MODEL or f".{name}".endswith(f".{cdm.CDM}")
+    return named and environment_of(path) is not None and not any(step.startswith(_HIDDEN) for step in steps)
+
+
+def manifests(paths: Iterable[str]) -> list[str]:
+    """Those of the paths that are manifests which count, in order.
+
+    Where a folder has a model.json, each manifest.cdm.json in it says the same once more: it does not count.
+    """
+    found = sorted(path for path in paths if is_manifest(path))
+    models = {path for path in found if path.endswith(f"/{model.MODEL}")}
+    return [path for path in found if path in models or f"{path.rpartition('/')[0]}/{model.MODEL}" not in models]
+
+
+def documents(
+    environment: str, container: str, files: Iterable[File], contents: Mapping[str, bytes | str]
+) -> list[str]:
+    """The paths of the documents that are there and that the manifests' entities are described in, in order.
+
+    `contents` is that of the manifests, as for `build`.
+    """
+    described = [path for path in manifests(contents) if not path.endswith(f"/{model.MODEL}")]
+    listed = {file.path: file for file in files} if described else {}
+    listing = Listing(listed)
+    found: set[str] = set()
+    for path in described:
+        content = contents[path]
+        if isinstance(content, bytes):
+            with suppress(CorruptSnapshotError):  # `build` says why
+                found |= cdm.document_paths(content, Place(path, environment_folder(environment), container, listing))
+    return sorted(path for path in found if path in listed and listed[path].length)
 
 
 def build(environment: str, container: str, files: Iterable[File], contents: Mapping[str, bytes | str]) -> Snapshot:
     """The snapshot of a listing of the environment's folder and of the contents of its manifests.
 
-    `contents` holds, for every manifest's path, its bytes or the reason why they cannot be had.
+    `contents` holds, for every manifest's path and for those of the `documents`, the bytes or the reason why they
+    cannot be had.
     """
     listed = {file.path: file for file in files}
-    manifests, unreadable = [], {}
-    for path in sorted(contents):
+    listing = Listing(listed)
+    found, unreadable = [], {}
+    for path in manifests(contents):
         try:
-            manifests.append(_manifest(environment, container, listed[path], contents[path]))
+            place = Place(path, environment_folder(environment), container, listing)
+            found.append(replace(_manifest(place, contents), last_modified=listed[path].last_modified))
         except CorruptSnapshotError as error:
             unreadable[path] = str(error)
-    entities = [entity for manifest in manifests for entity in manifest.entities]
-    named = {partition.path for entity in entities for partition in entity.partitions}
+    entities = [entity for manifest in found for entity in manifest.entities]
+    named = {path for entity in entities for path in (*entity.awaited, *(one.path for one in entity.partitions))}
     kept = {path: listed[path] for path in sorted(named | set(contents)) if path in listed}
     return Snapshot(
         environment=environment,
-        manifests=tuple(manifests),
+        manifests=tuple(found),
         files=kept,
         missing=tuple(sorted({path for entity in entities for path in _missing(entity, listed)})),
         unreadable=unreadable,
@@ -148,15 +185,17 @@ def fingerprint(files: Iterable[File], absent: Iterable[str] = ()) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def _manifest(environment: str, container: str, file: File, content: bytes | str) -> Manifest:
+def _manifest(place: Place, contents: Mapping[str, bytes | str]) -> Manifest:
+    content = contents[place.path]
     if isinstance(content, str):
         raise CorruptSnapshotError(content)
-    folder = environment_folder(environment)
-    manifest = parse(content, path=file.path, environment_folder=folder, container=container)
-    return replace(manifest, last_modified=file.last_modified)
+    if place.path.endswith(f"/{model.MODEL}"):
+        return model.parse(content, place)
+    return cdm.parse(content, place, contents)
 
 
 def _missing(entity: Entity, listed: Mapping[str, File]) -> Iterator[str]:
+    yield from entity.awaited
     if entity.delivery is not Delivery.DELIVERED:
         return
     # Files are created empty and written afterwards: where all are empty, nothing has been written yet.

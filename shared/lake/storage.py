@@ -16,7 +16,15 @@ from azure.core.exceptions import (
 )
 
 from shared.errors import ConfigurationError, HydrationError, NotFoundError, TransientError
-from shared.lake.snapshot import File, Snapshot, build, environment_folder, environment_of, is_manifest
+from shared.lake.snapshot import (
+    File,
+    Snapshot,
+    build,
+    documents,
+    environment_folder,
+    environment_of,
+    manifests,
+)
 from shared.settings import Connection, Settings
 
 if TYPE_CHECKING:
@@ -60,11 +68,13 @@ class Lake:
     def snapshot(self, environment: str) -> Snapshot:
         """What the environment's folder holds now, listed once; the contents of manifests agree with their ETags.
 
+        Manifests, and the documents that describe the entities of a manifest.cdm.json, are read once each.
+
         Raises TransientError when manifests change faster than they can be read.
         """
         for _ in range(_ATTEMPTS):
             files = list(self._list(environment))
-            contents = self._manifests(files)
+            contents = self._contents(environment, files)
             if contents is not None:
                 return build(environment, self._name, files, contents)
         raise TransientError(
@@ -122,20 +132,20 @@ class Lake:
                 if not _is_folder(found):
                     yield _file(found)
 
-    def _manifests(self, files: list[File]) -> Mapping[str, bytes | str] | None:
+    def _contents(self, environment: str, files: list[File]) -> Mapping[str, bytes | str] | None:
         # None: one of them was replaced or removed after it was listed.
-        contents: dict[str, bytes | str] = {}
-        for file in files:
-            if not is_manifest(file.path):
-                continue
-            if file.length > _MANIFEST_LIMIT:
-                contents[file.path] = f"{file.path} has {file.length:,} bytes: too many for a model.json"
-                continue
-            try:
-                contents[file.path] = self.read_head(file.path, file.length, file.etag)
-            except _ChangedError:
-                return None
-        return contents
+        listed = {file.path: file for file in files}
+        try:
+            contents = {path: self._content(listed[path]) for path in manifests(listed)}
+            described = documents(environment, self._name, files, contents)
+            return contents | {path: self._content(listed[path]) for path in described}
+        except _ChangedError:
+            return None
+
+    def _content(self, file: File) -> bytes | str:
+        if file.length > _MANIFEST_LIMIT:
+            return f"{file.path} has {file.length:,} bytes: too many for a manifest or its documents"
+        return self.read_head(file.path, file.length, file.etag)
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

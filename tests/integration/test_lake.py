@@ -11,8 +11,10 @@ from azure.storage.blob import ContainerClient
 
 from local import azurite, ports
 from shared.errors import ConfigurationError, TransientError
+from shared.lake.manifest import Delivery
 from shared.lake.storage import Lake, _translated, blob_service
 from shared.settings import Connection, Settings, load
+from tests.support.lakes import Entity, write_cdm_lake
 
 ENVIRONMENT = "3f0c2a9e-77aa-4b52-9d3c-1f8b6f5d2e10"
 FOLDER = f"ci_{ENVIRONMENT}"
@@ -136,6 +138,86 @@ def test_a_manifest_that_is_replaced_while_it_is_read_is_listed_again(
     monkeypatch.setattr(lake, "read_head", always_replaced)
     with pytest.raises(TransientError, match="changed 5 times"):
         lake.snapshot(ENVIRONMENT)
+
+
+CDM = f"{FOLDER}/Unification/default.manifest.cdm.json"
+
+
+def cdm(container: ContainerClient, tmp_path: Path, *entities: Entity) -> None:
+    """Put the folder of one process, with a manifest.cdm.json, into the container."""
+    for path in sorted(write_cdm_lake(tmp_path, ENVIRONMENT, *entities, process="Unification").rglob("*")):
+        if path.is_file():
+            put(container, path.relative_to(tmp_path).as_posix(), path.read_bytes())
+
+
+def test_a_manifest_of_the_other_kind_is_read_with_its_documents(
+    lake: Lake, container: ContainerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = [Entity(name, ["CustomerId", "Age:int64"], {"1.csv": "a,1\n"}) for name in ("Customer", "Segment é")]
+    cdm(container, tmp_path, *named)
+    put(container, f"{FOLDER}/Unification/sub/default.manifest.cdm.json", b'{"manifestName": "nothing"}')
+    read, taken = lake.read_head, list[str]()
+
+    def counted(path: str, size: int, etag: str) -> bytes:
+        taken.append(path)
+        return read(path, size, etag)
+
+    monkeypatch.setattr(lake, "read_head", counted)
+    found = lake.snapshot(ENVIRONMENT)
+    assert found.whole
+    assert [manifest.path for manifest in found.manifests] == [CDM, CDM.replace("default", "sub/default")]
+    assert len(found.files) == 6
+    ((_, customer),) = found.entities("Customer")
+    assert [(one.name, one.data_type) for one in customer.attributes] == [("CustomerId", "string"), ("Age", "int64")]
+    documents = [f"{FOLDER}/Unification/{name}.cdm.json" for name in ("Customer", "Segment é")]
+    assert sorted(taken) == sorted([*(manifest.path for manifest in found.manifests), *documents])
+    put(container, documents[0], tmp_path.joinpath(documents[0]).read_bytes())
+    changed = lake.snapshot(ENVIRONMENT)
+    assert (changed.whole, changed.fingerprint == found.fingerprint) == (True, False)
+    container.delete_blob(documents[0])
+    assert lake.snapshot(ENVIRONMENT).missing == (documents[0],)
+
+
+def test_a_document_that_is_replaced_while_it_is_read_is_listed_again(
+    lake: Lake, container: ContainerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cdm(container, tmp_path, Entity("Customer", ["Old"], {"1.csv": "a\n"}))
+    definition = {"entityName": "Customer", "hasAttributes": [{"name": "New"}]}
+    read, changes = lake.read_head, iter(range(1))
+
+    def replaced_first(path: str, size: int, etag: str) -> bytes:
+        if path.endswith("/Customer.cdm.json") and next(changes, None) is not None:
+            put(container, path, json.dumps({"definitions": [definition]}).encode())
+        return read(path, size, etag)
+
+    monkeypatch.setattr(lake, "read_head", replaced_first)
+    ((_, customer),) = lake.snapshot(ENVIRONMENT).entities("Customer")
+    assert [attribute.name for attribute in customer.attributes] == ["New"]
+
+
+def test_a_model_beside_a_manifest_of_the_other_kind_is_the_one_that_counts(
+    lake: Lake, container: ContainerClient, tmp_path: Path
+) -> None:
+    cdm(container, tmp_path, Entity("Customer", ["Old"], {"1.csv": "a\n"}))
+    put(container, f"{FOLDER}/Unification/model.json", model("Customer/1.csv"))
+    found = lake.snapshot(ENVIRONMENT)
+    assert [manifest.path for manifest in found.manifests] == [f"{FOLDER}/Unification/model.json"]
+    assert found.whole
+    assert len(found.files) == 2
+
+
+def test_a_delta_table_is_known_by_its_log(lake: Lake, container: ContainerClient) -> None:
+    put(container, f"{FOLDER}/model.json", model("Customer/1.parquet"))
+    put(container, f"{FOLDER}/Customer/1.parquet", b"x")
+    put(container, f"{FOLDER}/Customer/_delta_log/00000000000000000000.json", b"{}")
+    found = lake.snapshot(ENVIRONMENT)
+    ((_, entity),) = found.entities("Customer")
+    assert (entity.delivery, found.whole, list(found.files)) == (
+        Delivery.UNSUPPORTED,
+        True,
+        [f"{FOLDER}/model.json"],
+    )
+    assert str(entity.fault).startswith(f"{FOLDER}/Customer/ is a Delta table")
 
 
 def test_heads_are_read_of_the_pinned_file_only(lake: Lake, container: ContainerClient) -> None:

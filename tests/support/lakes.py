@@ -55,3 +55,25 @@ def write_lake(
     (lake / folder).mkdir(parents=True, exist_ok=True)
     (lake / folder / "model.json").write_text(json.dumps(model, ensure_ascii=False), encoding=encoding)
     return lake
+
+
+def write_cdm_lake(lake: Path, environment: str, *entities: Entity, process: str = "unification") -> Path:
+    """The same folder with a manifest.cdm.json and a document for each entity instead of a model.json."""
+    write_lake(lake, environment, *entities, process=process)
+    folder = lake / f"ci_{environment}/{process}"
+    (folder / "model.json").unlink()
+    declared = []
+    for entity in entities:
+        pairs = [attribute.partition(":") for attribute in entity.attributes]
+        attributes = [{"name": name, "dataType": kind or "string"} for name, _, kind in pairs]
+        definition = {"entityName": entity.name, "extendsEntity": "CdmEntity", "hasAttributes": attributes}
+        document = {"jsonSchemaSemanticVersion": "1.0.0", "definitions": [definition]}
+        (folder / f"{entity.name}.cdm.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+        arguments = [{"name": "columnHeaders", "value": str(entity.headers)}, {"name": "delimiter", "value": ","}]
+        trait = {"traitReference": "is.partition.format.CSV", "arguments": arguments}
+        files = [{"location": f"{entity.name}/{file}", "exhibitsTraits": [trait]} for file in entity.partitions]
+        path = f"{entity.name}.cdm.json/{entity.name}"
+        declared.append({"type": "LocalEntity", "entityName": entity.name, "entityPath": path, "dataPartitions": files})
+    manifest = {"manifestName": process, "entities": declared}
+    (folder / "default.manifest.cdm.json").write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
+    return lake

@@ -31,13 +31,18 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err
 
 
-def test_lists_the_environments_and_their_manifests(lake: Path) -> None:
-    (lake / f"ci_{sample.ENVIRONMENT}" / ".DS_Store").write_text("x")
-    (lake / "notes.txt").write_text("x")
-    found = lake_folder(lake)
-    root = f"ci_{sample.ENVIRONMENT}"
-    assert found.manifests == {sample.ENVIRONMENT: (f"{root}/matching/model.json", f"{root}/unification/model.json")}
-    assert all(path.startswith(root) and not path.endswith(".DS_Store") for path, _ in found.files())
+def test_lists_the_environments_and_their_manifests(tmp_path: Path) -> None:
+    paths = ("ci_b/x/model.json", "ci_a/U/model.json", "ci_a/U/1.csv", "ci_a/C/sub/x.manifest.cdm.json", "notes.txt")
+    others = ("ci_a/U/default.manifest.cdm.json", "ci_a/C/Customer.cdm.json", "ci_a/.DS_Store", "ci_a/_t/model.json")
+    for path in (*paths, *others):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("{}")
+    found = lake_folder(tmp_path)
+    assert found.manifests == {
+        "a": ("ci_a/C/sub/x.manifest.cdm.json", "ci_a/U/model.json"),
+        "b": ("ci_b/x/model.json",),
+    }
+    assert {path for path, _ in found.files()} == {*paths, *others} - {"notes.txt", "ci_a/.DS_Store"}
 
 
 def test_refuses_a_folder_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path, config: Path) -> None:
@@ -57,7 +62,7 @@ def test_refuses_an_environment_without_a_manifest(
     capsys: pytest.CaptureFixture[str], lake: Path, config: Path
 ) -> None:
     (lake / "ci_other").mkdir()
-    assert "no model.json in it" in refused(capsys, lake, "--config", config)
+    assert "no model.json or manifest.cdm.json in it" in refused(capsys, lake, "--config", config)
 
 
 def test_a_manifest_in_a_hidden_folder_is_none(
@@ -66,7 +71,7 @@ def test_a_manifest_in_a_hidden_folder_is_none(
     (tmp_path / "lake/ci_a/.tmp").mkdir(parents=True)
     (tmp_path / "lake/ci_a/.tmp/model.json").write_text("{}")
     assert main(["hydrate", str(tmp_path / "lake"), "--config", str(config)]) == 2
-    assert "no model.json in it" in capsys.readouterr().err
+    assert "no model.json or manifest.cdm.json in it" in capsys.readouterr().err
 
 
 def test_refuses_a_result_that_cannot_be_written_before_anything_starts(

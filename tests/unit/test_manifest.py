@@ -3,24 +3,28 @@ from __future__ import annotations
 import codecs
 import json
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from shared.errors import CorruptSnapshotError
-from shared.lake.location import LocationError, resolve, shown
-from shared.lake.manifest import Attribute, Delivery, Entity, FileFormat, Manifest, Partition, parse
+from shared.lake.listing import Listing
+from shared.lake.manifest import Attribute, Delivery, Entity, FileFormat, Manifest, Partition
+from shared.lake.model import parse
+from shared.lake.partitions import Place
 
 ENVIRONMENT = "ci_3f0c2a9e"
 MODEL = f"{ENVIRONMENT}/Unification/model.json"
 HOST = f"https://contosolake.dfs.core.windows.net/customerinsights/{ENVIRONMENT}"
 PARTS = f"{ENVIRONMENT}/Unification/Customer"
+TABLE = f"{ENVIRONMENT}/Unification/Table"
 
 
-def read(content: bytes) -> Manifest:
-    return parse(content, path=MODEL, environment_folder=ENVIRONMENT, container="customerinsights")
+def read(content: bytes, *listed: str) -> Manifest:
+    listing = Listing(f"{ENVIRONMENT}/Unification/{path}" for path in listed)
+    return parse(content, Place(MODEL, ENVIRONMENT, "customerinsights", listing))
 
 
 def model(*entities: object, **more: object) -> bytes:
@@ -43,11 +47,6 @@ def csv(**more: object) -> dict[str, Any]:
 def only(content: bytes) -> Entity:
     (entity,) = read(content).entities
     return entity
-
-
-def format_of(location: str, **more: object) -> FileFormat:
-    (partition,) = only(model(customer(at(f"{HOST}/{location}", **more)))).partitions
-    return partition.format
 
 
 def fault_of(*partitions: object, **more: object) -> str:
@@ -165,15 +164,70 @@ def test_faults_of_an_entity() -> None:
     assert "attribute 1 cannot be read: name" in fault_of(at("a.csv"), attributes=[{"dataType": "string"}])
     assert "more than one attribute A" in fault_of(at("a.csv"), attributes=[{"name": "A"}, {"name": "A"}])
     assert "unable to parse" in fault_of(at("a.csv"), attributes=[{"name": "\ud800"}])
+    assert "half a character" in fault_of(at("a.csv"), attributes=[{"name": "a", "dataType": "\udfff"}])
+    assert "half a character" in fault_of(at("a.csv", name="\ud800"))
     assert "is the file" in fault_of(at("a.csv"), at("./a.csv", **csv(columnHeaders=True)))
     assert "columnHeaders" in fault_of(at("a.csv", **csv(columnHeaders="perhaps")))
     assert "delimiter" in fault_of(at("a.csv", **csv(delimiter="||")))
-    assert "delimiter" in fault_of(at("a.csv", **csv(delimiter='"')))
-    assert "encoding" in fault_of(at("a.csv", **csv(encoding="klingon")))
-    assert "encoding" in fault_of(at("a.csv", **csv(encoding="\0")))
-    assert "format of" in fault_of(at("a.json"))
-    assert "format of" in fault_of(at("a.x", fileFormatSettings={"$type": "OrcFormatSettings"}))
-    assert "compression of" in fault_of(at("a.csv.zip"))
+
+
+@pytest.mark.parametrize(
+    ("partition", "said"),
+    [
+        (at("Customer/1.json"), f"{PARTS}/1.json is a file of the format JSON"),
+        (at("Customer/1.csv.zst"), f'{PARTS}/1.csv.zst is compressed with "zstd"'),
+        (at("Customer/1.x", fileFormatSettings={"$type": "OrcFormatSettings"}), '"Customer/1.x" is declared as ORC'),
+        (at(f"{HOST}/a/", fileFormatSettings={"$type": "Delta"}), f'"{HOST}/a/" is declared as a Delta table'),
+        (at("Table/1.parquet"), f"{TABLE}/ is a Delta table"),
+        (at("Table/Year=2026/1.parquet", **csv()), f"{TABLE}/ is a Delta table"),
+        (at("Table"), f"{TABLE}/ is a Delta table"),
+        (at("Table/"), f"{TABLE}/ is a Delta table"),
+        (at("Table/Year=2026/"), f"{TABLE}/ is a Delta table"),
+    ],
+)
+def test_what_this_version_does_not_read_is_there_and_left_unread(partition: dict[str, Any], said: str) -> None:
+    content = model(customer(at("a.csv"), partition, annotations=[{"name": "a", "value": "b"}]))
+    (entity,) = read(content, "Table/_delta_log/0.json", "Table/1.parquet").entities
+    assert entity.delivery is Delivery.UNSUPPORTED
+    assert str(entity.fault).startswith(f"{said}; this version does not read that")
+    assert (len(entity.attributes), entity.partitions, entity.annotations) == (2, (), (("a", "b"),))
+
+
+def test_a_folder_that_is_no_delta_table_is_no_file() -> None:
+    for location in ("Table", "Table/"):
+        (entity,) = read(model(customer(at(location))), "Table/1.csv").entities
+        assert entity.delivery is Delivery.CORRUPT
+        assert "is a folder, not a file" in str(entity.fault)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "found"),
+    [
+        ([{"name": "c360:outputTable", "value": "Enrichment"}, {"name": "x", "value": ""}], 2),
+        ([{"name": "a", "value": "b"}, {"name": "a", "value": "c"}], 2),
+        ([7, None, "a", [], {}, {"name": "a"}, {"value": "b"}], 0),
+        ([{"name": "", "value": "b"}, {"name": 1, "value": "b"}, {"name": "a", "value": None}], 0),
+        ([{"name": "a", "value": 1}, {"name": "a", "value": True}, {"name": "a", "value": []}], 0),
+        ([{"name": "a", "value": "\ud800"}, {"name": "a", "value": {}}], 0),
+        ([{"name": "a", "value": "b", "more": 1}, 7], 1),
+        ({"name": "a", "value": "b"}, 0),
+        ("a", 0),
+        (None, 0),
+    ],
+)
+def test_annotations_are_pairs_of_text_and_what_is_none_is_left_out(annotations: Any, found: int) -> None:
+    entity = only(model(customer(at("a.csv"), annotations=annotations)))
+    assert entity.delivery is Delivery.DELIVERED
+    assert len(entity.annotations) == found
+    assert entity.annotations == tuple((one["name"], one["value"]) for one in (annotations[:found] if found else ()))
+
+
+def test_annotations_of_what_cannot_be_used_are_known_too() -> None:
+    told = {"annotations": [{"name": "a", "value": "b"}]}
+    for entity in (customer(**told), customer(at("../x"), **told), customer({"location": 3}, **told)):
+        assert only(model(entity)).annotations == (("a", "b"),)
+    twice = read(model(customer(at("a.csv"), **told), customer(at("b.csv"), **told))).entities
+    assert [entity.annotations for entity in twice] == [(("a", "b"),)] * 2
 
 
 def test_names_that_differ_in_case_only_are_two_attributes_but_one_entity() -> None:
@@ -202,158 +256,8 @@ def test_types_are_known_in_any_case(declared: str, known: str) -> None:
     assert entity.attributes == (Attribute("a", known),)
 
 
-def test_csv_settings() -> None:
-    assert format_of("a.csv") == FileFormat("csv")
-    assert format_of("a.csv", fileFormatSettings=None) == FileFormat("csv")
-    assert format_of("a.csv", **csv(columnHeaders="false")) == FileFormat("csv")
-    assert format_of("a.csv", **csv(columnHeaders="True")).headers
-    assert format_of("a.csv", **csv(columnHeaders=None, delimiter=None, quoteStyle=None, encoding=None)) == FileFormat(
-        "csv"
-    )
-    assert format_of("a.csv", **csv(delimiter=";", quoteStyle="QuoteStyle.Csv", csvStyle="CsvStyle.QuoteAlways")) == (
-        FileFormat("csv", delimiter=";")
-    )
-    assert format_of("a.csv", **csv(quoteStyle="QuoteStyle.None", delimiter="\\t")) == (
-        FileFormat("csv", delimiter="\t", quoted=False)
-    )
-    assert format_of("a.csv", **csv(encoding="UTF8")).encoding == "utf-8"
-    assert format_of("a.csv", **csv(encoding="Windows-1252")).encoding == "cp1252"
-
-
-@pytest.mark.parametrize(
-    ("path", "kind", "expected"),
-    [
-        ("part-00000", None, FileFormat("csv")),
-        ("part.csv.gz", None, FileFormat("csv", compression="gzip")),
-        ("part.gz", "CsvFormatSettings", FileFormat("csv", compression="gzip")),
-        ("part.csv.zst", None, FileFormat("csv", compression="zstd")),
-        ("part.tsv", None, FileFormat("csv")),
-        ("part.2024.dat", None, FileFormat("csv")),
-        ("part.json", "CsvFormatSettings", FileFormat("csv")),
-        ("part.parquet", None, FileFormat("parquet")),
-        ("PART.PARQUET", "CsvFormatSettings", FileFormat("parquet")),
-        ("part.snappy.parquet", None, FileFormat("parquet")),
-        ("part.gz.parquet", None, FileFormat("parquet")),
-        ("part", "CdmParquetFormatSettings", FileFormat("parquet")),
-        ("part.c000", "is.partition.format.parquet", FileFormat("parquet")),
-    ],
-)
-def test_formats_by_settings_and_by_ending(path: str, kind: str | None, expected: FileFormat) -> None:
-    settings = {"fileFormatSettings": {"$type": kind}} if kind else {}
-    assert format_of(path, **settings) == expected
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        f"{HOST}/Unification/Customer/a b.csv",
-        f"{HOST}/Unification/Customer/a%20b.csv",
-        f"{HOST}/Unification%2FCustomer/a%20b.csv?snapshot=2022&sig=marker#x",
-        f"https://contosolake.blob.core.windows.net/customerinsights//{PARTS}/a%20b.csv",
-        f"HTTPS://user:marker@contosolake.blob.core.windows.net:443/CustomerInsights/{PARTS}/a b.csv",
-        f"https://contosolake.blob.core.windows.net//customerinsights/{PARTS}/a b.csv",
-        f"http://127.0.0.1:10000/devstoreaccount1/customerinsights/{PARTS}/a%20b.csv",
-        f"http://localhost:10000/devstoreaccount1/customerinsights/{PARTS}/a%20b.csv",
-        f"http://[::1]:10000/devstoreaccount1/customerinsights/{PARTS}/a%20b.csv",
-        f"abfss://customerinsights@contosolake.dfs.core.windows.net/{PARTS}/a b.csv",
-        f"wasbs://customerinsights@contosolake.blob.core.windows.net/{PARTS}/a%20b.csv",
-        "Customer/a b.csv",
-        " ./Customer/a%20b.csv?snapshot=2022 ",
-        f"{PARTS}/a b.csv",
-        f"/{PARTS}/a b.csv",
-        f"/customerinsights/{PARTS}/a b.csv",
-    ],
-)
-def test_every_form_of_a_location_means_the_same_path(location: str) -> None:
-    found = resolve(location, manifest=MODEL, environment_folder=ENVIRONMENT, container="customerinsights")
-    assert found == f"{PARTS}/a b.csv"
-
-
-@pytest.mark.parametrize(
-    ("location", "fault"),
-    [
-        ("https://contosolake.dfs.core.windows.net/other/ci_3f0c2a9e/a.csv", "outside of the container"),
-        ("https://contosolake.dfs.core.windows.net/", "outside of the container"),
-        ("https://contosolake.dfs.core.windows.net/customerinsights", "outside of ci_3f0c2a9e/"),
-        ("https://contosolake.dfs.core.windows.net/customerinsights/ci_other/a.csv", "outside of ci_3f0c2a9e/"),
-        ("https://contosolake.dfs.core.windows.net/customerinsights/ci_3f0c2a9e2/a.csv", "outside of ci_3f0c2a9e/"),
-        ("abfss://other@contosolake.dfs.core.windows.net/ci_3f0c2a9e/a.csv", "outside of the container"),
-        ("abfss://contosolake.dfs.core.windows.net/ci_3f0c2a9e/a.csv", "outside of the container"),
-        (f"{HOST}/../ci_other/a.csv", 'leads through "."'),
-        (f"{HOST}/%2e%2e/ci_other/a.csv", 'leads through "."'),
-        (f"{HOST}/..%2Fci_other/a.csv", 'leads through "."'),
-        (f"{HOST}/./a.csv", 'leads through "."'),
-        (f"{HOST}/..%5Cci_other/a.csv", "a character that no file name has"),
-        (f"{HOST}/a%00.csv", "a character that no file name has"),
-        (f"{HOST}/a%ff.csv", "not text in UTF-8"),
-        (f"{HOST}/Customer/", "is a folder"),
-        ("Customer/", "is a folder"),
-        ("./", "is a folder"),
-        ("../../ci_other/a.csv", 'leads through "."'),
-        ("/ci_other/a.csv", "outside of ci_3f0c2a9e/"),
-        ("/", "outside of ci_3f0c2a9e/"),
-        ("C:\\lake\\a.csv", "path of Windows"),
-        ("c:/lake/a.csv", "path of Windows"),
-        ("\\\\server\\share\\a.csv", "path of Windows"),
-        ("Customer\\a.csv", "path of Windows"),
-        ("file:///C:/lake/a.csv", "not supported"),
-        ("ftp://user:marker@host/a.csv?marker", "not supported"),
-        ("adl://contoso.azuredatalakestore.net/a.csv", "not supported"),
-        ("https://[broken/a.csv", "no readable address"),
-        ("https:///a.csv?sig=marker", "outside of the container"),
-        ("\ud800", "a character that no file name has"),
-    ],
-)
-def test_locations_outside_of_the_environment_are_refused(location: str, fault: str) -> None:
-    with pytest.raises(LocationError) as raised:
-        resolve(location, manifest=MODEL, environment_folder=ENVIRONMENT, container="customerinsights")
-    assert fault in str(raised.value)
-    assert "marker" not in str(raised.value)
-
-
-def test_a_refused_location_is_shown_in_part_when_it_is_long() -> None:
-    assert len(shown("a" * 1000)) < 210
-
-
-SEGMENTS = st.lists(
-    st.text("aZ0 é%+#?&=~_-.", min_size=1, max_size=6).filter(lambda text: text not in (".", "..")),
-    min_size=1,
-    max_size=4,
-)
-
-
-@given(SEGMENTS)
-def test_an_encoded_address_means_the_path_it_was_made_of(segments: list[str]) -> None:
-    path = "/".join([ENVIRONMENT, *segments])
-    for prefix in ("https://lake.dfs.core.windows.net/customerinsights/", "abfss://customerinsights@lake/", "/", ""):
-        found = resolve(
-            prefix + quote(path), manifest=MODEL, environment_folder=ENVIRONMENT, container="customerinsights"
-        )
-        assert found == path
-
-
-LOCATIONS = st.lists(
-    st.sampled_from(
-        ["https://", "customerinsights", "a@b", ENVIRONMENT, "ci_x", "..", "%2e", "/", "\\", "//", "?", "%", ":"]
-    )
-    | st.text("a.%25/", max_size=3),
-    max_size=8,
-).map("".join)
-
-
-@given(LOCATIONS)
-@example(f"https://x/customerinsights/{ENVIRONMENT}/%252e%252e/a")
-def test_no_location_leads_out_of_the_environment(location: str) -> None:
-    try:
-        path = resolve(location, manifest=MODEL, environment_folder=ENVIRONMENT, container="customerinsights")
-    except LocationError:
-        return
-    assert path.startswith(f"{ENVIRONMENT}/")
-    assert not {"", ".", ".."} & set(path.split("/"))
-
-
 KEYS = st.sampled_from(
-    ["name", "entities", "attributes", "partitions", "location", "$type", "fileFormatSettings", "dataType"]
+    ["name", "entities", "attributes", "partitions", "location", "$type", "fileFormatSettings", "annotations", "value"]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("aé\ud800/.", max_size=4),
@@ -371,3 +275,4 @@ def test_any_json_is_a_manifest_or_refused(entities: object) -> None:
     for entity in found.entities:
         assert (entity.fault is None) == (entity.delivery is Delivery.DELIVERED) == bool(entity.partitions)
         entity.name.encode()
+    assert TypeAdapter(Manifest).dump_json(found)

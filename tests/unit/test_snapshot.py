@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import CorruptSnapshotError
-from shared.lake.snapshot import File, Snapshot, build, environment_of, fingerprint, is_manifest
+from shared.lake.snapshot import (
+    File,
+    Snapshot,
+    build,
+    environment_of,
+    fingerprint,
+    is_manifest,
+)
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FOLDER = "ci_one"
@@ -33,6 +40,12 @@ def model(**entities: list[str]) -> bytes:
             ]
         }
     ).encode()
+
+
+def annotated(content: bytes) -> bytes:
+    told = json.loads(content)
+    told["entities"][0]["annotations"] = [{"name": "é", "value": '"\n'}]
+    return json.dumps(told).encode()
 
 
 def taken(files: list[File], contents: Mapping[str, bytes | str]) -> Snapshot:
@@ -186,11 +199,20 @@ def test_the_fingerprint_does_not_depend_on_order(files: list[File], absent: lis
 def test_a_pinned_snapshot_is_the_same_again(files: list[File]) -> None:
     found = taken(
         [*files, file("model.json"), file("é.csv")],
-        {"model.json": model(Customer=["é.csv", "2.csv"], Segment=[], Broken=["a/../b"])},
+        {"model.json": annotated(model(Customer=["é.csv", "2.csv"], Segment=[], Broken=["a/../b"], Other=["x.avro"]))},
     )
+    assert found.manifests[0].entities[0].annotations == (("é", '"\n'),)
     found = replace(found, files={one.path: one for one in files}, unreadable={"ci_one/x": 'not "JSON"\n'})
     assert Snapshot.from_json(found.to_json()) == found
     assert Snapshot.from_json(found.to_json()).to_json() == found.to_json()
+
+
+def test_a_snapshot_that_was_pinned_before_there_were_annotations_is_read() -> None:
+    found = plain()
+    old = json.loads(found.to_json())
+    for entity in (entity for manifest in old["manifests"] for entity in manifest["entities"]):
+        del entity["annotations"], entity["awaited"]
+    assert Snapshot.from_json(json.dumps(old).encode()) == found
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"environment": 1}', b"\xff"])
@@ -205,6 +227,16 @@ def test_what_is_no_pinned_snapshot_is_refused(content: bytes) -> None:
         ("ci_one/model.json", True),
         ("ci_one/Unification/model.json", True),
         ("ci_one/a/b/model.json", True),
+        ("ci_one/a/manifest.cdm.json", True),
+        ("ci_one/a/default.manifest.cdm.json", True),
+        ("ci_one/a/my model.manifest.cdm.json", True),
+        ("ci_one/a/_x.manifest.cdm.json", False),
+        ("ci_one/a/.manifest.cdm.json", False),
+        ("ci_one/_a/default.manifest.cdm.json", False),
+        ("ci_one/a/mymanifest.cdm.json", False),
+        ("ci_one/a/Customer.cdm.json", False),
+        ("ci_one/a/default.manifest.cdm.json.tmp", False),
+        ("default.manifest.cdm.json", False),
         ("ci_one/_temporary/model.json", False),
         ("ci_one/a/.tmp/model.json", False),
         ("ci_one/a/_model.json", False),
