@@ -10,11 +10,9 @@ import random
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
 from local.sample_files import Entity
-
-Row = tuple[Any, ...]
+from local.unified import Row, Unified
 
 ATTRIBUTES = (
     ("CustomerId", "string"),
@@ -36,22 +34,6 @@ _KINDS = (
     ("Events_registrations", "Registration", "Διαδικτυακό σεμινάριο"),
 )
 _CHANNELS = ("e-mail", "Filiale Zürich", "電話", 'the "old" portal', "back\\slash, comma")
-
-
-class Unified(Protocol):
-    """What a unified customer has, whoever it is."""
-
-    @property
-    def number(self) -> int:
-        """All about the customer follows from it."""
-
-    @property
-    def customer_id(self) -> str:
-        """As the lake has it."""
-
-    @property
-    def absorbed(self) -> tuple[int, ...]:
-        """The numbers of those who were merged into this one."""
 
 
 def activities(customers: Iterable[Unified], day: int, seed: str) -> Entity:

@@ -11,13 +11,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from local.companies import SEED, Company
 from local.people import CHANGED
 from local.sample_files import Entity
+from local.unified import Row, rows_of
 
-Row = tuple[Any, ...]
 SOURCES: tuple[tuple[str, str, Callable[[Company], tuple[str, ...]]], ...] = (
     ("CRM", "account", lambda who: who.accounts),
     ("ERP", "debtor", lambda who: who.debtors),
@@ -92,21 +91,21 @@ def measures(companies: Sequence[Company], day: int) -> list[Entity]:
     sales = (("CustomerId", "string"), ("OpenDeals", "int64"), ("Pipeline", "decimal"), ("winRate", "double"))
     support = (("CustomerId", "string"), ("OpenCases", "int64"), ("LastCase", "dateTime"), ("Escalated", "boolean"))
     return [
-        Entity("Customer_Measure", sales, _each(companies, day, _sales)),
-        Entity("Measure_Support", (*support, ("Stufe", "string")), _each(companies, day, _support), parts=2),
+        Entity("Customer_Measure", sales, rows_of(companies, day, _sales)),
+        Entity("Measure_Support", (*support, ("Stufe", "string")), rows_of(companies, day, _support), parts=2),
     ]
 
 
 def enrichments(companies: Sequence[Company], day: int) -> list[Entity]:
     """One enrichment, found by its prefix."""
     attributes = (("CustomerId", "string"), ("Rating", "string"), ("Turnover", "decimal"), ("Branches", "int64"))
-    return [Entity("Enrichment_Firmographics", attributes, _each(companies, day, _firmographics))]
+    return [Entity("Enrichment_Firmographics", attributes, rows_of(companies, day, _firmographics))]
 
 
 def predictions(companies: Sequence[Company], day: int) -> list[Entity]:
     """One model's results, found by its prefix, as Parquet."""
     attributes = (("CustomerId", "string"), ("Likelihood", "double"), ("Product", "string"), ("Priority", "int64"))
-    return [Entity("Model_Upsell", attributes, _each(companies, day, _upsell), "parquet")]
+    return [Entity("Model_Upsell", attributes, rows_of(companies, day, _upsell), "parquet")]
 
 
 def segments(companies: Sequence[Company], day: int) -> list[Entity]:
@@ -165,17 +164,6 @@ def _contact(customer_id: str, number: int, ordinal: int, day: int) -> Row:
     )
 
 
-def _each(companies: Sequence[Company], day: int, of_number: Callable[[int, int], Row | None]) -> list[Row]:
-    """A row for every company that, or whose absorbed other, has one."""
-    rows = []
-    for who in companies:
-        found = (of_number(number, day) for number in (who.number, *who.absorbed))
-        row = next((each for each in found if each is not None), None)
-        if row is not None:
-            rows.append((who.customer_id, *row))
-    return rows
-
-
 def _sales(number: int, day: int) -> Row | None:
     """Of 100: 90 have it, 2 of them without a value; day 2: 3 changed, 1 new, 1 gone."""
     gone, new = number % 100 == 71, number % 100 == 9
@@ -185,7 +173,7 @@ def _sales(number: int, day: int) -> Row | None:
         return None, None, None
     draw = _draw(number, "sales")
     later = 1 if day == 2 and number % 100 in CHANGED else 0
-    deals = draw.randrange(40) if number % 25 else 2**53 + 1
+    deals = 2**53 + 1 if number % 25 == 7 else draw.randrange(40)
     pipeline = Decimal(draw.randrange(10**11)).scaleb(-2)
     return deals + later, None if number % 6 == 2 else pipeline, None if number % 4 == 1 else draw.random()
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from local.people import CHANGED, SEED, Person
 from local.sample_files import Entity
+from local.unified import Row, rows_of
 
-Row = tuple[Any, ...]
 _TIERS = ("Bronze", "Silber", "Or, spécial", 'Platinum "X"', "")
 
 
@@ -55,8 +54,8 @@ def enrichments(people: Sequence[Person], day: int) -> list[Entity]:
         ("Größe", "string"),
     )
     return [
-        Entity("BrandShareOfVoiceFromMicrosoft", brands, _each(people, day, _brand)),
-        Entity("CompanyData", companies, _each(people, day, _company)),
+        Entity("BrandShareOfVoiceFromMicrosoft", brands, rows_of(people, day, _brand)),
+        Entity("CompanyData", companies, rows_of(people, day, _company)),
     ]
 
 
@@ -75,8 +74,8 @@ def predictions(people: Sequence[Person], day: int) -> list[Entity]:
         ("ValidUntil", "dateTime"),
     )
     return [
-        Entity("ChurnScores", churn, _each(people, day, _churn), "parquet", parts=2),
-        Entity("CustomerLifetimeValue", value, _each(people, day, _lifetime_value), "parquet"),
+        Entity("ChurnScores", churn, rows_of(people, day, _churn), "parquet", parts=2),
+        Entity("CustomerLifetimeValue", value, rows_of(people, day, _lifetime_value), "parquet"),
     ]
 
 
@@ -91,21 +90,10 @@ def segments(people: Sequence[Person], day: int) -> list[Entity]:
         (("CustomerId", "string"), other) for other in (("Since", "date"), ("Channel", "string"), ("Reason", "string"))
     )
     return [
-        Entity("Segment_HighValue", since, _each(people, day, _high_value)),
-        Entity("Segment_Newsletter", channel, _each(people, day, _newsletter)),
-        Entity("VIPs", reason, _each(people, day, _vip), annotations=annotated),
+        Entity("Segment_HighValue", since, rows_of(people, day, _high_value)),
+        Entity("Segment_Newsletter", channel, rows_of(people, day, _newsletter)),
+        Entity("VIPs", reason, rows_of(people, day, _vip), annotations=annotated),
     ]
-
-
-def _each(people: Sequence[Person], day: int, of_number: Callable[[int, int], Row | None]) -> list[Row]:
-    """A row for everybody who, or whose absorbed other, has one."""
-    rows = []
-    for who in people:
-        found = (of_number(number, day) for number in (who.number, *who.absorbed))
-        row = next((each for each in found if each is not None), None)
-        if row is not None:
-            rows.append((who.customer_id, *row))
-    return rows
 
 
 def _measured(who: Person, day: int) -> Row:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -22,7 +21,7 @@ MODEL = "model.json"
 CDM_MANIFEST = "manifest.cdm.json"
 
 _STORAGE = "https://contosolake.dfs.core.windows.net/customerinsights"
-_SPECIAL = re.compile(r'[,"\r\n]|^\s|\s$|^$')
+_SPACE = " \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,10 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+    plain = text and text[0] not in _SPACE and text[-1] not in _SPACE
+    if plain and "," not in text and '"' not in text and "\n" not in text and "\r" not in text:
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 _CELLS: dict[type, Callable[[Any], str]] = {

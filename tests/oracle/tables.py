@@ -124,16 +124,24 @@ def contact_profiles(inputs: Inputs) -> Iterator[Built]:
 
 
 def keys(inputs: Inputs, customer: Entity, sources: Sequence[Source]) -> Iterator[Built]:
-    """AlternateKey: the lake's own rows as they are; where it has none, from the key columns of Customer."""
+    """AlternateKey: the lake's own rows as they are; where it has none, from the key columns of Customer.
+
+    A ring that the lake does not have is that of all the customer's keys in the source table.
+    """
     if not inputs:
         yield from _keys_of_profiles(customer.rows(), sources)
-    for _, entity in inputs:
-        for row in entity.rows():
-            yield _key(row)
+    rows = [row for _, entity in inputs for row in entity.rows()]
+    owned: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        owned.setdefault(_owner(row), set()).add(_id(row, "AlternateValue"))
+    for row in rows:
+        data_source, entity_name, _ = _owner(row)
+        ring = row.get("KeyRing") or _ring(data_source, entity_name, sorted(owned[_owner(row)]))
+        yield _key(row | {"KeyRing": ring})
 
 
 def _keys_of_profiles(customers: Iterable[Cells], sources: Sequence[Source]) -> Iterator[Built]:
-    """Several keys in a cell are separated by semicolons; the preferred one is the smallest."""
+    """Several keys in a cell are separated by semicolons."""
     owners: dict[Source, dict[str, tuple[str, list[str]]]] = {source: {} for source in sources}
     for customer in customers:
         for source in sources:
@@ -141,15 +149,20 @@ def _keys_of_profiles(customers: Iterable[Cells], sources: Sequence[Source]) -> 
             owners[source].update(dict.fromkeys(ring, (str(customer["CustomerId"]), ring)))
     for source, owned in owners.items():
         for key, (customer_id, ring) in owned.items():
-            entry = {
-                "dataSourceName": source.data_source,
-                "entityName": source.entity,
-                "preferredKey": ring[0],
-                "keys": ring,
-            }
-            text = json.dumps([entry], ensure_ascii=False, separators=(",", ":"))
+            text = _ring(source.data_source, source.entity, ring)
             names = {"DataSourceName": source.data_source, "EntityName": source.entity}
             yield _key(names | {"AlternateValue": key, "KeyRing": text, "CustomerId": customer_id})
+
+
+def _owner(row: Cells) -> tuple[str, ...]:
+    """Whose key of which source table a row of AlternateKey is."""
+    return _id(row, "DataSourceName"), _id(row, "EntityName"), values.guid(_id(row, "CustomerId"))
+
+
+def _ring(data_source: str, entity: str, ring: Sequence[str]) -> str:
+    """The JSON of the keys, which are sorted: the preferred one is the smallest."""
+    entry = {"dataSourceName": data_source, "entityName": entity, "preferredKey": ring[0], "keys": ring}
+    return json.dumps([entry], ensure_ascii=False, separators=(",", ":"))
 
 
 def activities(inputs: Inputs, oldest: datetime | None) -> Iterator[Built]:

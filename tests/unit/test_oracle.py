@@ -230,6 +230,19 @@ def test_the_lakes_own_keys_come_before_the_key_columns(tmp_path: Path) -> None:
     assert found.links == {"contact": {oracle.guid("z"): C1}}
 
 
+def test_a_ring_that_the_lake_lacks_is_made_of_all_keys_of_the_customer(tmp_path: Path) -> None:
+    rows = "CRM,contact, z ,C1\nCRM,contact,A,C1\nCRM,contact,b,C2\nCRM,lead,c,C1\n"
+    header = ("DataSourceName", "EntityName", "AlternateValue", "CustomerId")
+    customers = Entity("Customer", ["CustomerId"], {"1.csv": "C1\nC2\n"})
+    lake = write_lake(tmp_path, "E", customers, Entity("AlternateKey", header, {"1.csv": rows}))
+    found = oracle.expected(lake, "E", []).alternate_keys.values()
+    rings = {row["msdynci_identifier"]: row["msdynci_keyring"] for row in found}
+    ring = '[{"dataSourceName":"CRM","entityName":"contact","preferredKey":"A","keys":["A","z"]}]'
+    assert rings["CRM|contact|z"] == rings["CRM|contact|A"] == ring
+    assert rings["CRM|contact|b"].endswith('"preferredKey":"b","keys":["b"]}]')
+    assert rings["CRM|lead|c"].endswith('"preferredKey":"c","keys":["c"]}]')
+
+
 def test_contacts_are_for_businesses_only(tmp_path: Path) -> None:
     cells = {"CustomerId": "C1", "ContactId": "1", "BirthDate": "1980-02-29", "FirstName": "Zoë"}
     lake = write_lake(tmp_path, "E", table("Customer", {"CustomerId": "C1"}), table("ContactProfile", cells))
