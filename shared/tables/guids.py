@@ -16,6 +16,12 @@ NAMESPACE = uuid.UUID("6b1e5d0c-6f4e-5c58-9b0a-3a8e0d2c7f41")
 SPACE = r"[ \t\r\n\f]*"
 """What may stand around a value. Not \\s: Python and RE2 do not mean the same by it."""
 
+UNREADABLE = "\ufdd0"
+"""Stands for bytes that were no text in their encoding. A noncharacter: no text holds it for its own sake.
+
+What holds it is no key: the macros below make NULL of it, as of no text at all.
+"""
+
 GUID_PATTERN = (
     SPACE + r"(\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|\{[0-9a-f]{32}\}|[0-9a-f]{32})" + SPACE
@@ -40,7 +46,8 @@ def of_id(text: str) -> uuid.UUID:
     return parse(text) or from_identifier(text)
 
 
-# The same three as SQL, so that a plan names millions of rows without leaving DuckDB (tested equal to the above).
+# The same three as SQL, so that a plan names millions of rows without leaving DuckDB (tested equal to the above, but
+# for texts that could not be read).
 MACROS = rf"""
 CREATE OR REPLACE MACRO is_guid(t) AS regexp_full_match(t, '{GUID_PATTERN}', 'i');
 CREATE OR REPLACE MACRO parse_guid(t) AS
@@ -48,6 +55,8 @@ CREATE OR REPLACE MACRO parse_guid(t) AS
 CREATE OR REPLACE MACRO format_uuid5(h) AS (
     substr(h, 1, 12) || '5' || substr(h, 14, 3)
     || translate(substr(h, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab') || substr(h, 18, 15))::UUID;
-CREATE OR REPLACE MACRO identifier_guid(t) AS format_uuid5(sha1(unhex('{NAMESPACE.hex}') || encode(t)));
+CREATE OR REPLACE MACRO identifier_guid(t) AS
+    CASE WHEN NOT contains(t, chr({ord(UNREADABLE)}))
+         THEN format_uuid5(sha1(unhex('{NAMESPACE.hex}') || encode(t))) END;
 CREATE OR REPLACE MACRO id_guid(t) AS coalesce(parse_guid(t), identifier_guid(t));
 """

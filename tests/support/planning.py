@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import duckdb
 
-from shared.tables import values
-from shared.tables.guids import MACROS
-from shared.tables.values import Column
+from shared.tables import members as json_members
+from shared.tables import sql, values
+from shared.tables.macros import MACROS
+from shared.tables.values import Column, Kind
 
 COLUMN = "x_column"
 
@@ -31,5 +32,16 @@ def cells(
     query = f"""
         SELECT {values.fault(column)}, {values.json_value(column)}
         FROM (SELECT unnest(?::VARCHAR[]) AS "{column.logical_name}", generate_subscripts(?::VARCHAR[], 1) AS place)
+        ORDER BY place"""
+    return opened.execute(query, [texts, texts]).fetchall()
+
+
+def members(
+    opened: duckdb.DuckDBPyConnection, attribute: str, kind: Kind, texts: Sequence[str | None]
+) -> list[tuple[str | None, str | None]]:
+    """For each text its fault as a member, and its JSON."""
+    query = f"""
+        SELECT {json_members.fault(attribute, kind)}, {json_members.value(attribute, kind)}
+        FROM (SELECT unnest(?::VARCHAR[]) AS {sql.name(attribute)}, generate_subscripts(?::VARCHAR[], 1) AS place)
         ORDER BY place"""
     return opened.execute(query, [texts, texts]).fetchall()

@@ -4,7 +4,7 @@ import json
 import string
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import duckdb
 import pytest
@@ -155,6 +155,56 @@ def test_every_text_is_measured_in_utf16(
     assert [fault is None for fault, _ in found] == [len(text.encode("utf-16-le")) // 2 <= max_length for text in texts]
 
 
+def cut(text: str, most: int) -> str:
+    """The longest beginning of at most so many UTF-16 units that splits no pair."""
+    units = 0
+    for place, character in enumerate(text):
+        units += len(character.encode("utf-16-le")) // 2
+        if units > most:
+            return text[:place]
+    return text
+
+
+@pytest.mark.parametrize("kind", [Kind.TEXT, Kind.MEMO])
+@FEW
+@given(
+    st.lists(
+        st.one_of(st.text("a.é漢😀𐀀\U0010ffff\n\r\0\ue000\uffff", max_size=16), st.text(max_size=16)),
+        min_size=1,
+        max_size=20,
+    ),
+    st.integers(1, 12),
+)
+@example(["😀.", ".😀.", "😀😀", "a😀", "😀\n"], 2)
+@example(["😀"], 1)
+def test_a_text_is_cut_to_what_fits(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, texts: list[str], most: int
+) -> None:
+    found = planning.cells(connection, Column("x_column", "Column", kind, most, truncate=True), list(texts))
+    assert [(fault, json.loads(written)) for fault, written in found] == [(None, cut(text, most)) for text in texts]
+
+
+def test_the_longest_texts_are_cut_too(connection: duckdb.DuckDBPyConnection) -> None:
+    texts = ["a" * 2_000_000, "😀" * 1_000_000, "a" + "😀" * 1_000_000, "漢" * MEMO_LENGTH]
+    memo = Column("x_column", "Column", Kind.MEMO, MEMO_LENGTH, truncate=True)
+    assert [json.loads(written) for _, written in planning.cells(connection, memo, list(texts))] == [
+        cut(text, MEMO_LENGTH) for text in texts
+    ]
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("truncate", [False, True])
+@pytest.mark.parametrize("text", ["\ufdd0", "1\ufdd0", "\ufdd0" * 5_000, f"{GUID}\ufdd0"])
+def test_a_text_that_could_not_be_read_rejects_its_row(
+    connection: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    truncate: bool,  # noqa: FBT001
+    text: str,
+) -> None:
+    given_column = Column("x_column", "Column", kind, truncate=truncate)
+    assert planning.cells(connection, given_column, [text])[0][0] == "x_column: the text is not valid UTF-8"
+
+
 @pytest.mark.parametrize("text", [GUID, GUID.upper(), f"{{{GUID}}}", GUID.replace("-", ""), f" {GUID}\n"])
 def test_a_guid_keeps_its_spelling(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     assert json.loads(valid(connection, Kind.GUID, text)) == text
@@ -300,13 +350,32 @@ def canonical(number: Decimal) -> str:
         ("0.1", "0.1"),
         ("-0.0", "0"),
         ("1e10", "10000000000"),
-        ("1e-7", "1e-07"),
-        ("123456789.123456789", "123456789.12345679"),
+        ("1e-5", "0.00001"),
+        ("100", "100"),
+        ("100.00", "100"),
+        ("+007.50", "7.5"),
+        ("-.5", "-0.5"),
         ("1e11", "100000000000"),
         ("1e-400", "0"),
+        ("0e999", "0"),
+        ("0.000005", "0.00001"),
+        ("-0.000005", "-0.00001"),
+        ("0.0000049999999999999999999", "0"),
+        ("-0.0000049999999999999999999", "0"),
+        ("1.0000049999999999999", "1"),  # as a binary double it is 1.000005
+        ("2.675005", "2.67501"),  # as a binary double it is less
+        ("4.9999e-6", "0"),
+        ("5e-6", "0.00001"),
+        ("-05000.55e-6", "-0.005"),
+        ("123456789.123456789", "123456789.12346"),
+        ("99999999999.999999", "100000000000"),
+        ("100000000000.0000049", "100000000000"),  # the rounded number is in range
+        ("9" * 300 + "e-300", "1"),
     ],
 )
-def test_doubles(connection: duckdb.DuckDBPyConnection, text: str, written: str) -> None:
+def test_doubles_are_rounded_half_away_from_zero(
+    connection: duckdb.DuckDBPyConnection, text: str, written: str
+) -> None:
     assert valid(connection, Kind.DOUBLE, text) == written
 
 
@@ -315,6 +384,8 @@ def test_doubles(connection: duckdb.DuckDBPyConnection, text: str, written: str)
     [
         ("1e400", OUTSIDE),
         ("100000000000.1", OUTSIDE),
+        ("-100000000000.000005", OUTSIDE),
+        ("9" * 400, OUTSIDE),
         ("NaN", "this is not a number"),
         ("Infinity", "this is not a number"),
         ("1_0", "this is not a number"),
@@ -324,12 +395,66 @@ def test_what_is_no_double(connection: duckdb.DuckDBPyConnection, text: str, fau
     assert fault_of(connection, Kind.DOUBLE, text) == fault
 
 
+long_numbers = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["", "-", "+"]),
+    st.text("0459", max_size=14),
+    st.sampled_from(["5", "0", "9"]),
+    st.text("0459", max_size=30).map(lambda digits: f".{digits}"),
+    st.sampled_from(["", "", *(f"e{power}" for power in (0, 3, 11, -1, -5, -6, -11, -30, -400))]),
+)
+
+
+@pytest.mark.parametrize("places", [None, 0, 1, 5, 8])
+@FEW
+@given(st.lists(st.one_of(numbers, long_numbers), min_size=1, max_size=20))
+@example(["0.5", "-0.5", "1.5", "0.05", "0.04999", "0.000005", "0.000000005", "-9.99E-30", "50.", "-0", "0.0"])
+def test_doubles_are_rounded_as_python_does(
+    connection: duckdb.DuckDBPyConnection, places: int | None, texts: list[str]
+) -> None:
+    given_column = Column("x_column", "Column", Kind.DOUBLE, places=places)
+    for text, (fault, written) in zip(texts, planning.cells(connection, given_column, texts), strict=True):
+        with localcontext(prec=1_000):
+            step = Decimal(1).scaleb(-(5 if places is None else places))
+            exact = Decimal(text).quantize(step, rounding=ROUND_HALF_UP)
+        assert (fault is None) == (abs(exact) <= 10**11), text
+        if fault is None:
+            assert written == canonical(exact), text
+
+
 @FEW
 @given(st.lists(st.floats(-1e11, 1e11), min_size=1, max_size=20))
-def test_doubles_come_through_json_as_they_are(connection: duckdb.DuckDBPyConnection, numbers: list[float]) -> None:
+def test_a_double_is_rounded_on_its_shortest_text(connection: duckdb.DuckDBPyConnection, numbers: list[float]) -> None:
     found = planning.cells(connection, column(Kind.DOUBLE), [repr(number) for number in numbers])
-    assert [fault for fault, _ in found] == [None] * len(numbers)
-    assert [json.loads(written) for _, written in found] == numbers
+    shortest = [Decimal(repr(number)).quantize(Decimal("1e-5"), rounding=ROUND_HALF_UP) for number in numbers]
+    assert found == [(None, canonical(number)) for number in shortest]
+
+
+@pytest.mark.parametrize(
+    ("places", "text", "fault", "written"),
+    [
+        (2, "1.25", None, "1.25"),
+        (2, "1.250", None, "1.25"),
+        (2, "125e-2", None, "1.25"),
+        (2, "1.255", "x_column: the number has more than 2 decimals", ""),
+        (2, "1255e-3", "x_column: the number has more than 2 decimals", ""),
+        (2, "100000000000.01", f"x_column: {OUTSIDE}", ""),
+        (0, "120", None, "120"),
+        (0, "120.", None, "120"),
+        (0, "120.00", None, "120"),
+        (0, "1.2e2", None, "120"),
+        (0, "0.5", "x_column: the number has more than 0 decimals", ""),
+        (10, "0.0000000001", None, "0.0000000001"),
+    ],
+)
+def test_a_decimal_has_the_places_of_its_column(
+    connection: duckdb.DuckDBPyConnection, places: int, text: str, fault: str | None, written: str
+) -> None:
+    given_column = Column("x_column", "Column", Kind.DECIMAL, places=places)
+    found = planning.cells(connection, given_column, [text])[0]
+    assert found[0] == fault
+    if fault is None:
+        assert found[1] == written
 
 
 # -- dates and times -----------------------------------------------------------------------------------
