@@ -1,4 +1,4 @@
-.PHONY: demo up test check bench soak clean setup
+.PHONY: demo up test check docs bench soak clean setup
 PYTHON := .venv/bin/python
 
 demo: setup  ## a day and the next one, from files to Dataverse
@@ -15,6 +15,9 @@ check: setup  ## style and types only
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m mypy --explicit-package-bases tests
+
+docs: setup  ## docs/tables.md, from the catalog
+	$(PYTHON) -m local.tables_page
 
 bench: setup  ## every benchmark of bench/
 	@ls bench/*.py >/dev/null 2>&1 || echo "bench/ holds no benchmark."

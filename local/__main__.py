@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.demo import demo
+from local.demo import SAMPLES, demo
 from local.hydrate import hydrate
 from local.inputs import UnusableInputError
 from local.landing import EndpointError
@@ -55,7 +55,7 @@ def _dispatch(options: argparse.Namespace, console: Console) -> int:
         )
     if options.command == "up":
         return up(LOCAL, options.config, lake=options.lake, func=options.func, console=console)
-    return demo(LOCAL / "demo", keep=options.keep, people=options.people, console=console)
+    return demo(LOCAL / "demo", keep=options.keep, people=options.people, audience=options.audience, console=console)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     day = commands.add_parser("demo", help="two days of a generated lake, from landing to Dataverse")
     day.add_argument("--keep", action="store_true", help="stay up afterwards until Ctrl-C")
     day.add_argument("--people", type=_people, default=5000, help="size of the generated lake (default: %(default)s)")
+    day.add_argument("--audience", choices=SAMPLES, default="individuals", help="default: %(default)s")
     own = commands.add_parser("hydrate", help="the same on files of your own")
     own.add_argument("lake", nargs="+", type=Path, metavar="LAKE_DIR", help="mirrors the container: ci_<id>/...")
     _add_config(own)

@@ -6,6 +6,7 @@ import fcntl
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -17,26 +18,46 @@ from local.stack import Stack
 from shared.errors import ConfigurationError
 
 
-def demo(folder: Path, *, keep: bool, people: int, console: Console) -> int:
+@dataclass(frozen=True)
+class _Sample:
+    """One of the sample's two environments."""
+
+    environment: str
+    organization: str
+    config: str
+    profiles: str
+    sources: str
+
+
+SAMPLES = {
+    "individuals": _Sample(sample.ENVIRONMENT, sample.DATAVERSE_HOST, sample.CONFIG, "people", "contacts and leads"),
+    "businesses": _Sample(
+        sample.BUSINESS_ENVIRONMENT, sample.BUSINESS_HOST, sample.BUSINESS_CONFIG, "companies", "accounts"
+    ),
+}
+
+
+def demo(folder: Path, *, keep: bool, people: int, audience: sample.Audience, console: Console) -> int:
     """Play both days from a fresh start; 0 when both ended Successful and only the difference was written."""
     _clear(folder)
-    console.print(f"Writing two days of output about {people:,} people to {folder} ...", highlight=False)
-    days = [lake_folder(sample.write(folder / f"day{day}", day, people)) for day in (1, 2)]
-    rows = dataverse_rows(sample.dataverse_rows(folder / "dataverse", people), {})
+    played = SAMPLES[audience]
+    console.print(f"Writing two days of output about {people:,} {played.profiles} to {folder} ...", highlight=False)
+    days = [lake_folder(sample.write(folder / f"day{day}", day, people, audience)) for day in (1, 2)]
+    rows = dataverse_rows(sample.dataverse_rows(folder / "dataverse", people, audience), {})
     config = folder / "hydration.toml"
-    config.write_text(sample.CONFIG, encoding="utf-8")
+    config.write_text(played.config, encoding="utf-8")
     console.print("Starting the local stack (storage, Service Bus, Dataverse, the functions) ...")
     with Stack(folder / "stack", config, settings=snapshots.LANDED_WHOLE) as stack:
-        seeded = snapshots.seed(stack, sample.DATAVERSE_HOST, rows)
-        console.print(f"Seeded {seeded:,} contacts and leads into the local Dataverse.")
+        seeded = snapshots.seed(stack, played.organization, rows)
+        console.print(f"Seeded {seeded:,} {played.sources} into the local Dataverse.")
         as_told = True
-        written = snapshots.rows_written(stack, sample.DATAVERSE_HOST)
+        written = snapshots.rows_written(stack, played.organization)
         for day, lake in enumerate(days, start=1):
             console.rule(f"Day {day}")
             began = time.monotonic()
-            run = snapshots.hydrate(stack, lake, console)[sample.ENVIRONMENT]
+            run = snapshots.hydrate(stack, lake, console)[played.environment]
             seconds = time.monotonic() - began
-            before, written = written, snapshots.rows_written(stack, sample.DATAVERSE_HOST)
+            before, written = written, snapshots.rows_written(stack, played.organization)
             as_told &= _tell(run, _difference(before, written), seconds, console)
         _show_page(stack, keep=keep, console=console)
     return 0 if as_told else 1

@@ -118,6 +118,7 @@ def abandon_step(services: Services, message: TableMessage, reason: str) -> None
             close.leave_uncertain(services, run, task, reason)
         elif task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING} and not is_held(services, task):
             lifecycle.end_task(services, task, Status.FAILED, reason)
+            lifecycle.send_plans_after(services, run, task)
         lifecycle.advance(services, run.environment, run.id)
     elif (message.step, run.phase) in {(Step.START, Phase.STARTING), (Step.PREPARE, Phase.PREPARING)}:
         # First the run, guarded by its version: nobody can begin to send while its tasks are ended.

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from shared import inputs, profiles
 from shared.dataverse import metadata, schema
 from shared.dataverse.client import Client
 from shared.delta.compare import Policy
-from shared.errors import ConfigurationError, RequirementError
-from shared.keys import define_alternate_keys, still_unified, view
-from shared.lake.snapshot import Snapshot
+from shared.errors import ConfigurationError, CorruptSnapshotError, RequirementError
+from shared.keys import define_alternate_keys, still_unified
 from shared.linking.rows import LinkTarget
 from shared.linking.sources import NOT_LINKED
-from shared.provision import table_schema
+from shared.provision import no_longer_delivered, refuse_unsuitable, table_schema
+from shared.reading import Reading
 from shared.runs.model import Kind, Mode, Run, Task
-from shared.services import Services
 from shared.settings import Hydration
-from shared.tables import catalog, rows
+from shared.tables import catalog, discovery, rows
+from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_PROFILE
+from shared.tables.columns import columns
 from shared.tables.rows import Rows
 from shared.tables.values import Column
-
-if TYPE_CHECKING:
-    import duckdb
+from shared.tables.values import Kind as ValueKind
 
 
 @dataclass(frozen=True)
@@ -35,40 +35,46 @@ class Draft:
     removal: str  # SQL over id: the record that is sent for a row that is gone
     set_name: str
     primary_id: str
+    duplicates: int = 0  # rows that were left out before the comparison
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Planning:
     """What a plan works with."""
 
-    services: Services
-    connection: duckdb.DuckDBPyConnection
+    reading: Reading
     run: Run
     task: Task
-    snapshot: Snapshot
     former_origin: str = ""  # where the rows of the applied state came from
 
     @property
     def hydration(self) -> Hydration:
         """The configuration."""
-        return self.services.settings.hydration
+        return self.reading.services.settings.hydration
 
     @property
     def client(self) -> Client:
         """The organization."""
-        return self.services.dataverse.client(self.services.environment(self.run.environment).dataverse_url)
+        services = self.reading.services
+        return services.dataverse.client(services.environment(self.run.environment).dataverse_url)
 
     @cached_property
-    def found(self) -> catalog.Catalog:
+    def found(self) -> discovery.Delivered:
         """What the snapshot delivers."""
-        return catalog.read(self.snapshot, self.hydration)
+        return discovery.read(self.reading.snapshot, self.hydration)
+
+    @property
+    def is_of_keys(self) -> bool:
+        """Whether its rows are made of the alternate keys, which have two sources."""
+        return self.task.kind is Kind.LINK or self.task.subject == ALTERNATE_KEY
 
     @property
     def origin(self) -> str:
-        """Where the task's rows come from, where that may change: alternate keys have two sources."""
-        if self.task.kind is Kind.TABLE and self.task.subject != catalog.ALTERNATE_KEY:
-            return ""
-        return "the lake's AlternateKey table" if self.found.alternate_key.entity else "the profile's key columns"
+        """Where the task's rows come from, where that may change."""
+        if self.is_of_keys:
+            return "the lake's AlternateKey table" if self.found.alternate_key.entity else "the profile's key columns"
+        return inputs.named(self.task.subject, self.found.source(self.task.subject), self.hydration)
 
     def table_name(self, table: str) -> str:
         """The logical name of an output table."""
@@ -93,17 +99,19 @@ def policy(planning: Planning) -> Policy:
 
 def _hold(planning: Planning) -> str:
     """Why rows that are gone may be there all the same; empty where they are gone."""
-    task, ambiguous = planning.task, planning.found.ambiguous
-    if planning.snapshot.unreadable:
-        return f"the manifest {min(planning.snapshot.unreadable)} cannot be read"
-    if ambiguous and (task.kind is Kind.LINK or task.subject == catalog.ALTERNATE_KEY):
+    task, ambiguous, snapshot = planning.task, planning.found.ambiguous, planning.reading.snapshot
+    if snapshot.unreadable:
+        return f"the manifest {min(snapshot.unreadable)} cannot be read"
+    if not planning.is_of_keys:
+        return ""
+    if ambiguous:
         return f"the profile's column {ambiguous[0].attribute} is ambiguous"
     if planning.former_origin and planning.former_origin != planning.origin:
         return (
             f"the keys came from {planning.former_origin} before and come from {planning.origin} now; the next run "
             "removes what is still absent"
         )
-    if task.kind is Kind.LINK and (found := still_unified(planning.connection)):
+    if task.kind is Kind.LINK and (found := still_unified(planning.reading.connection)):
         count, data_source, table = found
         return (
             f"{count:,} of their rows are unified still, in the table {table} of the data source {data_source}, which "
@@ -116,40 +124,85 @@ def _hold(planning: Planning) -> str:
 
 
 def _table(planning: Planning) -> Draft:
-    table, prefix = planning.task.subject, planning.hydration.publisher_prefix
+    table, hydration = planning.task.subject, planning.hydration
     existing = metadata.table(planning.client, planning.table_name(table))
-    if table == catalog.CUSTOMER_PROFILE:
-        columns = _fitted(_customer_columns(planning), existing)
-        drafted = rows.profile(columns, planning.hydration)
-    else:
-        define_alternate_keys(planning.connection, planning.services, planning.snapshot, planning.found)
-        columns = _fitted(catalog.alternate_key_columns(planning.hydration), existing)
-        drafted = rows.alternate_key(columns, planning.hydration)
-    if existing is not None and (faults := schema.conflicts(table_schema(table, columns, prefix), existing)):
+    refuse_unsuitable(existing)
+    source = planning.found.source(table)
+    if not source.parts:
+        raise ConfigurationError(f"The snapshot no longer delivers {table}.")
+    schema_columns = columns(table, hydration, inputs.attributes(table, source))
+    wanted = table_schema(table, schema_columns, hydration.publisher_prefix)
+    if existing is not None and (faults := schema.conflicts(wanted, existing)):
         raise ConfigurationError(faults)
-    set_name = existing.set_name if existing else catalog.set_name(prefix, table)
-    return Draft(drafted, "id::VARCHAR", set_name, catalog.key_name(prefix, table))
+    fitted = _fitted(schema_columns, existing)
+    drafted, duplicates = _profile(planning, fitted) if table == CUSTOMER_PROFILE else _child(planning, fitted)
+    set_name = existing.set_name if existing else wanted.set_name
+    notes = no_longer_delivered(existing, inputs.delivered(table, source), hydration.publisher_prefix)
+    key = catalog.key_name(hydration.publisher_prefix, table)
+    return Draft(drafted, "id::VARCHAR", set_name, key, duplicates, notes)
 
 
-def _customer_columns(planning: Planning) -> tuple[Column, ...]:
-    customer = planning.found.customer.entity
-    if customer is None:
-        raise ConfigurationError("The snapshot no longer delivers the profile.")
-    columns = catalog.profile_columns(customer, planning.hydration)
-    sources = [column.source for column in columns]
-    view(planning.connection, planning.services, planning.snapshot, "customer", entity=customer, attributes=sources)
-    return columns
+def _profile(planning: Planning, fitted: tuple[Column, ...]) -> tuple[Rows, int]:
+    (part,) = planning.found.customer.parts
+    planning.reading.view("customer", part.entity, [column.source for column in fitted])
+    return rows.profile(fitted, planning.hydration), 0
 
 
-def _fitted(columns: tuple[Column, ...], existing: metadata.Table | None) -> tuple[Column, ...]:
-    """The columns no longer than Dataverse has them: a text that does not fit rejects its row before it is sent."""
+def _child(planning: Planning, fitted: tuple[Column, ...]) -> tuple[Rows, int]:
+    """The rows of a table that points to profiles, and how many were left out as repeated."""
+    table, reading, hydration = planning.task.subject, planning.reading, planning.hydration
+    source = planning.found.source(table)
+    _refuse_lost_inputs(planning)
+    profile_set = _profile_set(planning)
+    profiles.define(reading, planning.run, table)
+    if table == ALTERNATE_KEY:
+        define_alternate_keys(reading, planning.found)
+        return rows.output(table, fitted, hydration, profile_set), 0
+    duplicates = inputs.define(reading, table, source, hydration)
+    written = inputs.written(table, source)
+    kept = tuple(column for column in fitted if column.source in written)
+    return rows.output(table, kept, hydration, profile_set, before=_expiry(planning)), duplicates
+
+
+def _refuse_lost_inputs(planning: Planning) -> None:
+    """An entity that is named, was there and is not: its part of each row would be dropped without a word."""
+    if planning.is_of_keys or not planning.former_origin:
+        return
+    lacking = {name.casefold() for name in planning.found.source(planning.task.subject).lacking}
+    if lost := sorted(lacking & set(planning.former_origin.split("|"))):
+        table = planning.task.subject
+        raise CorruptSnapshotError(
+            f"{', '.join(lost)}: named in hydration.toml, delivered before, and not in this snapshot. If it is gone "
+            f"for good, take it out of [tables.{table}] entities."
+        )
+
+
+def _expiry(planning: Planning) -> datetime | None:
+    days, opened = planning.hydration.options(planning.task.subject).keep_days, planning.run.opened
+    now = opened or planning.reading.services.clock.now()
+    return now - timedelta(days=days) if days else None
+
+
+def _profile_set(planning: Planning) -> str:
+    """How the table of profiles is addressed. Raises RequirementError where it is not the app's."""
+    existing = metadata.table(planning.client, planning.table_name(CUSTOMER_PROFILE))
+    refuse_unsuitable(existing)
+    return existing.set_name if existing else catalog.set_name(planning.hydration.publisher_prefix, CUSTOMER_PROFILE)
+
+
+def _fitted(wanted: tuple[Column, ...], existing: metadata.Table | None) -> tuple[Column, ...]:
+    """The columns as narrow as Dataverse has them: what does not fit rejects its row before it is sent."""
     if existing is None:
-        return columns
-    lengths = {name: column.max_length for name, column in existing.columns.items() if column.max_length}
-    return tuple(
-        replace(column, max_length=min(column.max_length, lengths.get(column.logical_name) or column.max_length))
-        for column in columns
-    )
+        return wanted
+    return tuple(_narrowed(column, existing.columns.get(column.logical_name)) for column in wanted)
+
+
+def _narrowed(column: Column, there: metadata.Column | None) -> Column:
+    if there is None:
+        return column
+    length = min(column.max_length, there.max_length or column.max_length)
+    places = there.precision if column.kind in {ValueKind.DECIMAL, ValueKind.DOUBLE} else None
+    return replace(column, max_length=length, places=places)
 
 
 # -- links -----------------------------------------------------------------------------------------------
@@ -157,14 +210,12 @@ def _fitted(columns: tuple[Column, ...], existing: metadata.Table | None) -> tup
 
 def _links(planning: Planning) -> Draft:
     table = _source_table(planning)
-    define_alternate_keys(planning.connection, planning.services, planning.snapshot, planning.found)
-    planning.connection.execute("CREATE TABLE link_source (data_source VARCHAR, entity VARCHAR)")
+    connection, profile_set = planning.reading.connection, _profile_set(planning)
+    define_alternate_keys(planning.reading, planning.found)
+    connection.execute("CREATE TABLE link_source (data_source VARCHAR, entity VARCHAR)")
     if pairs := [tuple(json.loads(pair)) for pair in planning.task.sources]:
-        planning.connection.executemany("INSERT INTO link_source VALUES (?, ?)", pairs)
-    prefix = planning.hydration.publisher_prefix
-    existing = metadata.table(planning.client, planning.table_name(catalog.CUSTOMER_PROFILE))
-    profile_set = existing.set_name if existing else catalog.set_name(prefix, catalog.CUSTOMER_PROFILE)
-    target = LinkTarget(planning.task.subject, table.primary_id, prefix, profile_set)
+        connection.executemany("INSERT INTO link_source VALUES (?, ?)", pairs)
+    target = LinkTarget(planning.task.subject, table.primary_id, planning.hydration.publisher_prefix, profile_set)
     return Draft(target.rows(), target.clear(), table.set_name, table.primary_id)
 
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shared.delta import engine, source
 from shared.errors import CorruptSnapshotError, RequirementError
-from shared.lake.manifest import Entity
-from shared.lake.snapshot import Snapshot
-from shared.services import Services
+from shared.reading import Reading
 from shared.tables import rows, sql
-from shared.tables.catalog import CUSTOMER_ID, KEY_COLUMNS, Catalog
+from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, TABLES
+from shared.tables.discovery import Delivered
 from shared.texts import counted
 
 if TYPE_CHECKING:
     import duckdb
 
+KEY_RING = "KeyRing"
 _MOST_PAIRS = 1_000
 _LONGEST_NAME = 200
 
 
-def read_pairs(
-    connection: duckdb.DuckDBPyConnection, services: Services, snapshot: Snapshot, found: Catalog
-) -> list[tuple[str, str]]:
+def read_pairs(reading: Reading, found: Delivered) -> list[tuple[str, str]]:
     """The (data source, entity) pairs that have alternate keys.
 
     Raises CorruptSnapshotError, without the values: where columns are shifted they are a customer's.
     """
     if found.alternate_key.entity is None:
         return [(column.reading.data_source, column.reading.table) for column in found.key_columns]
-    define_alternate_keys(connection, services, snapshot, found)
+    define_alternate_keys(reading, found)
     most = _MOST_PAIRS + 1
-    pairs = connection.execute(f"SELECT DISTINCT data_source, entity FROM alternate_key LIMIT {most}").fetchall()
+    pairs = reading.connection.execute(
+        f"SELECT DISTINCT data_source, entity FROM alternate_key LIMIT {most}"
+    ).fetchall()
     if len(pairs) > _MOST_PAIRS or any(len(name) > _LONGEST_NAME for pair in pairs for name in pair):
         raise CorruptSnapshotError(
             f"The lake's AlternateKey table names more than {_MOST_PAIRS:,} source tables, or names of more than "
@@ -41,25 +39,25 @@ def read_pairs(
     return sorted(pairs)
 
 
-def define_alternate_keys(
-    connection: duckdb.DuckDBPyConnection, services: Services, snapshot: Snapshot, found: Catalog
-) -> None:
-    """Fill `alternate_key` (data_source, entity, value, customer_id).
+def define_alternate_keys(reading: Reading, found: Delivered) -> None:
+    """Fill `alternate_key` (data_source, entity, value, customer_id, preferred: what the lake's key ring prefers).
 
     Raises RequirementError where the lake does not deliver the keys, and CorruptSnapshotError.
     """
+    connection = reading.connection
     if not found.keys_delivered:
         raise RequirementError(found.keys.absent or found.keys_fault or "No manifest delivers the alternate keys.")
     if found.alternate_key.entity is not None:
-        names = {attribute.name for attribute in found.alternate_key.entity.attributes}
-        if lacking := [name for name in KEY_COLUMNS if name not in names]:
-            raise CorruptSnapshotError(f"The lake's AlternateKey table lacks {', '.join(lacking)}.")
         entity = found.alternate_key.entity
-        view(connection, services, snapshot, "alternate_key_table", entity=entity, attributes=KEY_COLUMNS)
-        select = rows.keys_of_table()
+        names = {attribute.name for attribute in entity.attributes}
+        if lacking := [name for name in TABLES[ALTERNATE_KEY].needs if name not in names]:
+            raise CorruptSnapshotError(f"The lake's AlternateKey table lacks {', '.join(lacking)}.")
+        optional = [KEY_RING] if KEY_RING in names else []
+        reading.view("alternate_key_table", entity, [*TABLES[ALTERNATE_KEY].needs, *optional])
+        select = rows.keys_of_table(ring=bool(optional))
     elif found.customer.entity is not None and found.key_columns:
         attributes = [CUSTOMER_ID, *(column.attribute for column in found.key_columns)]
-        view(connection, services, snapshot, "customer_file", entity=found.customer.entity, attributes=attributes)
+        reading.view("customer_file", found.customer.entity, attributes)
         connection.execute("CREATE TABLE customer AS SELECT * FROM customer_file")  # read once
         _refuse_nameless(connection)
         connection.execute("CREATE TABLE key_column (column_name VARCHAR, data_source VARCHAR, entity VARCHAR)")
@@ -69,7 +67,10 @@ def define_alternate_keys(
         )
         select = rows.keys_of_profile(found.key_columns)
     else:
-        select = "SELECT ''::VARCHAR AS data_source, '' AS entity, '' AS value, '' AS customer_id WHERE false"
+        select = (
+            "SELECT ''::VARCHAR AS data_source, '' AS entity, '' AS value, '' AS customer_id, "
+            "NULL::VARCHAR AS preferred WHERE false"
+        )
     connection.execute(f"CREATE TABLE alternate_key AS {select}")
     unreadable = connection.execute(
         r"SELECT count(*) FROM alternate_key WHERE NOT regexp_matches(coalesce(customer_id, ''), '\S') "
@@ -107,20 +108,3 @@ def still_unified(connection: duckdb.DuckDBPyConnection) -> tuple[int, str, str]
             SELECT parse_guid(value) FROM alternate_key SEMI JOIN link_source USING (data_source, entity)
             WHERE is_guid(value))""").fetchone()
     return row if row is not None and row[0] else None
-
-
-def view(
-    connection: duckdb.DuckDBPyConnection,
-    services: Services,
-    snapshot: Snapshot,
-    name: str,
-    *,
-    entity: Entity,
-    attributes: Sequence[str],
-) -> None:
-    """A view of an entity's files in the lake."""
-    if not connection.execute("SELECT 1 FROM duckdb_secrets() WHERE name = 'lake'").fetchone():
-        engine.reach_lake(connection, services.settings)
-    folder = engine.folder_of(connection)
-    origin = source.Origin(services.lake, snapshot, services.settings.lake_container, folder)
-    source.define_view(connection, name, entity, attributes, origin)

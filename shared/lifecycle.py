@@ -19,7 +19,7 @@ from shared.runs import reconcile as decide
 from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
-from shared.tables.catalog import is_whole
+from shared.tables.discovery import is_whole
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 20
@@ -50,8 +50,9 @@ def _look(services: Services, environment: str) -> str:
     known = services.store.environment(environment)
     if not snapshot.manifests and not snapshot.unreadable:
         return _no_manifest(services, environment)
+    whole = is_whole(snapshot, services.settings.hydration)
     seen = decide.observe(
-        known, snapshot.fingerprint, whole=is_whole(snapshot), now=services.clock.now(), patience=services.patience
+        known, snapshot.fingerprint, whole=whole, now=services.clock.now(), patience=services.patience
     )
     if not seen.ready:
         if replace(seen.environment, etag="") != replace(known, etag=""):
@@ -206,8 +207,7 @@ def advance(services: Services, environment: str, run_id: str) -> None:
         run = services.store.run(environment, run_id)
         if run.phase in {Phase.WAITING, Phase.ENDED}:
             return
-        # A worker that was held up may have left a task of an earlier round: it is not this round's.
-        tasks = [task for task in services.store.tasks(run_id) if task.round == run.attempt]
+        tasks = tasks_of(services, run)
         actions = decide.reconcile(
             run, tasks, _open_stages(services, run, tasks),
             now=services.clock.now(), moved=services.store.last_moved(run_id), patience=services.patience,
@@ -218,6 +218,24 @@ def advance(services: Services, environment: str, run_id: str) -> None:
                 return
         except ConflictError:
             continue  # another worker did it first: look again
+
+
+def tasks_of(services: Services, run: Run) -> list[Task]:
+    """The tasks of the run's round: a worker that was held up may have left one of an earlier round."""
+    return [task for task in services.store.tasks(run.id) if task.round == run.attempt]
+
+
+def send_plans(services: Services, run: Run) -> None:
+    """Ask for the plans that may be made now."""
+    step = TableMessage(Step.PLAN, run.environment, run.id, round=run.attempt)
+    if plans := [replace(step, task=task.key) for task in decide.plannable(tasks_of(services, run))]:
+        services.queues.send_step(*plans)
+
+
+def send_plans_after(services: Services, run: Run, task: Task) -> None:
+    """Ask for the plans that waited for this task, whatever became of it."""
+    if task.is_profile and run.phase is Phase.PLANNING:
+        send_plans(services, run)
 
 
 def _open_stages(services: Services, run: Run, tasks: list[Task]) -> dict[str, int]:
@@ -242,6 +260,7 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
             services.queues.send_step(replace(step, step=Step.CLOSE, task=task.key))
         case decide.FailTask(task, reason):
             end_task(services, task, Status.FAILED, reason)
+            send_plans_after(services, run, task)
             return True
         case decide.Prepare(already):
             if not already:

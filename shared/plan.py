@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from shared import lifecycle
+from shared import lifecycle, profiles
 from shared.claims import TaskClaim, claimed, is_held
 from shared.delta import chunks, compare, engine, source, state
 from shared.delta.compare import Delta, Policy
 from shared.delta.counts import Counts
+from shared.delta.source import NotTextError
 from shared.draft import Draft, Planning, draft, policy
 from shared.errors import (
     ConfigurationError,
@@ -26,9 +27,11 @@ from shared.errors import (
     TransientError,
 )
 from shared.lake.snapshot import Snapshot
+from shared.reading import Reading
 from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
+from shared.runs.reconcile import plannable
 from shared.services import Services
 from shared.texts import counted
 
@@ -48,6 +51,8 @@ def plan(services: Services, message: TableMessage) -> None:
         return
     if not run.attempt == task.round == message.round:
         return
+    if task.key not in {one.key for one in plannable(lifecycle.tasks_of(services, run))}:
+        return  # the profiles are planned first
     if is_held(services, task):
         return  # reconciliation asks again when its claim lapses
     try:
@@ -60,13 +65,18 @@ def plan(services: Services, message: TableMessage) -> None:
             raise
         return
     services.store.moved(run.id, task.key)
+    lifecycle.send_plans_after(services, run, task)
     lifecycle.advance(services, run.environment, run.id)
 
 
 def _plan_or_end(services: Services, run: Run, claim: TaskClaim) -> None:
     try:
-        with source.faults():
-            _publish(services, run, claim)
+        try:
+            with source.faults():
+                _publish(services, run, claim, mend=False)
+        except NotTextError:  # some rows are no UTF-8: they are rejected, and the others served
+            with source.faults():
+                _publish(services, run, claim, mend=True)
     except RequirementError as fault:
         _end(claim, Status.SKIPPED, str(fault))
     except (ConfigurationError, CorruptSnapshotError, LostBlobError) as fault:
@@ -78,7 +88,7 @@ def _end(claim: TaskClaim, status: Status, detail: str) -> None:
     _log.info("task.ended", extra={"run": claim.task.run, "task": claim.task.key, "status": str(status)})
 
 
-def _publish(services: Services, run: Run, claim: TaskClaim) -> None:
+def _publish(services: Services, run: Run, claim: TaskClaim, *, mend: bool) -> None:
     snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
     prefix = services.settings.hydration.publisher_prefix
     pointer = services.store.pointer(run.organization_id, prefix, claim.task.subject)
@@ -86,14 +96,18 @@ def _publish(services: Services, run: Run, claim: TaskClaim) -> None:
         pending = [_download(services, path, folder / f"pending-{n}.parquet") for n, path in enumerate(pointer.pending)]
         base = _download(services, pointer.path, folder / "state.parquet") if pointer.path else None
         state.open_state(connection, base, pending)
-        planning = Planning(services, connection, run, claim.task, snapshot, pointer.origin)
-        drafted, rules = draft(planning), policy(planning)
-        duplicates = compare.stage(connection, drafted.rows, rules)
+        reading = Reading(connection, services, snapshot, mend=mend)
+        planning = Planning(reading, run, claim.task, pointer.origin)
+        drafted = draft(planning)
+        rules = policy(planning)
+        duplicates = drafted.duplicates + compare.stage(connection, drafted.rows, rules)
         stages = {"write_stage": claim.task.write_stage, "remove_stage": claim.task.remove_stage}
         delta = replace(compare.number(connection, rules, **stages), duplicates=duplicates)
         planned = _planned(claim.task, delta, drafted, rules)
         planned = replace(planned, attempt=uuid.uuid4().hex[:12], base_state=pointer.path, origin=planning.origin)
         _write_chunks(planning, planned, folder, drafted.removal)
+        if planned.is_profile:
+            profiles.publish(services, connection, folder, planned, run)
     claim.save(planned)
     _log.info("task.planned", extra={"run": run.id, "task": planned.key, "chunks": planned.chunks})
 
@@ -107,22 +121,23 @@ def _download(services: Services, path: str, file: Path) -> Path:
 
 
 def _planned(task: Task, delta: Delta, drafted: Draft, rules: Policy) -> Task:
-    removals = 0 if delta.held or delta.kept else delta.gone
     return replace(
         task,
         phase=TaskPhase.PLANNED,
         status=Status.REFRESHING,
-        detail=f"{delta.created + delta.changed:,} rows to write, {removals:,} to remove.",
+        detail=f"{delta.created + delta.changed:,} rows to write, {delta.removed:,} to remove.",
         counts=Counts(unchanged=delta.unchanged, rejected=delta.rejected, held=delta.held),
         chunks=delta.write_chunks + delta.remove_chunks,
         set_name=drafted.set_name,
         primary_id=drafted.primary_id,
-        notes=(*task.notes, *_notes(task, delta, rules)),
+        notes=(*task.notes, *drafted.notes, *_notes(task, delta, rules)),
     )
 
 
 def _notes(task: Task, delta: Delta, rules: Policy) -> Iterator[str]:
     what = "row" if task.kind is Kind.TABLE else "link"
+    if delta.expired:
+        yield f"{counted(delta.expired, 'row')} left out for being older than keep_days."
     if delta.duplicates:
         yield f"{counted(delta.duplicates, 'row')} left out for repeating the key of another row."
     if delta.held and rules.hold:
@@ -138,7 +153,7 @@ def _notes(task: Task, delta: Delta, rules: Policy) -> Iterator[str]:
 
 
 def _write_chunks(planning: Planning, task: Task, folder: Path, removal: str) -> None:
-    services, connection = planning.services, planning.connection
+    services, connection = planning.reading.services, planning.reading.connection
     place = paths.plan(planning.run.environment, task, task.attempt)
     opened: list[Chunk] = []
     for stage, numbered in (

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared import lifecycle
-from shared.dataverse import metadata
+from shared import inputs, lifecycle
+from shared.dataverse import metadata, solution
 from shared.dataverse.client import Client
 from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
 from shared.linking.sources import NOT_LINKED
-from shared.provision import lookup_schema, table_schema
+from shared.provision import customer_schema, link_schema, table_schema
 from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Kind, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
-from shared.tables import catalog
+from shared.tables import catalog, discovery
+from shared.tables.columns import columns
 
 _NO_PROFILES = (
     "Dataverse has no table of profiles to point to: CustomerProfile is disabled, or failed in this run. "
-    "No link was written or cleared."
+    "Nothing of it was written or removed."
 )
 
 
@@ -47,8 +48,9 @@ def prepare(services: Services, message: TableMessage) -> None:
 def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) -> None:
     client = services.dataverse.client(services.environment(run.environment).dataverse_url)
     prefix = services.settings.hydration.publisher_prefix
-    if task.kind is Kind.LINK and metadata.table(client, catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)) is None:
-        lifecycle.end_task(services, task, Status.SKIPPED, f"{NOT_LINKED}\n{_NO_PROFILES}")
+    if not task.is_profile and metadata.table(client, catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)) is None:
+        detail = f"{NOT_LINKED}\n{_NO_PROFILES}" if task.kind is Kind.LINK else _NO_PROFILES
+        lifecycle.end_task(services, task, Status.SKIPPED, detail)
         return
     try:
         created = provision(client, _schema(services, task, snapshot))
@@ -67,23 +69,21 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
 
 
 def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
-    hydration = services.settings.hydration
+    hydration, table = services.settings.hydration, task.subject
     prefix = hydration.publisher_prefix
     if task.kind is Kind.LINK:
-        return Schema(lookups=(lookup_schema(task.subject, prefix),))
-    if task.subject == catalog.CUSTOMER_PROFILE:
-        customer = catalog.read(snapshot, hydration).customer.entity
-        columns = catalog.profile_columns(customer, hydration) if customer else ()
-    else:
-        columns = catalog.alternate_key_columns(hydration)
-    return Schema(tables=(table_schema(task.subject, columns, prefix),))
+        return Schema(lookups=(link_schema(table, prefix),), solution=solution.hydration(prefix))
+    source = discovery.read(snapshot, hydration).source(table)
+    wanted = table_schema(table, columns(table, hydration, inputs.attributes(table, source)), prefix)
+    lookups = () if task.is_profile else (customer_schema(table, prefix),)
+    return Schema((wanted,), lookups, solution.hydration(prefix))
 
 
 def _deletes(client: Client, task: Task, prefix: str) -> list[str]:
     """A lookup that was there before may empty itself when its profile is deleted: say so."""
     profile = catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)
     table = metadata.table(client, task.subject)
-    lookup = table.lookup(lookup_schema(task.subject, prefix).logical_name, profile) if table else None
+    lookup = table.lookup(link_schema(task.subject, prefix).logical_name, profile) if table else None
     if lookup is None or lookup.on_delete == "Restrict":
         return []
     return [f"Deleting a profile empties the lookup of {task.subject} (it exists as {lookup.on_delete}, not Restrict)."]

@@ -211,8 +211,8 @@ class _Sending:
         _log.info("chunk.call", extra=self._names() | {"rows": end - start, "faults": len(faults)})
 
     def _reason(self, fault: RowFault) -> str:
-        """Why a row was refused, in words of the linking where Dataverse only speaks of a missing row."""
-        if self._task.kind is Kind.LINK and fault.kind == "rejected" and fault.code.lower() == _NO_SUCH_ROW:
+        """Why a row was refused; of the row that it points to Dataverse only says that it is missing."""
+        if not self._task.is_profile and fault.kind == "rejected" and fault.code.lower() == _NO_SUCH_ROW:
             return f"Its profile is not in Dataverse; see the rejects of CustomerProfile. ({fault.message})"
         return fault.message
 

@@ -9,8 +9,8 @@ from shared.dataverse.client import Client
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.lake.snapshot import Snapshot
 from shared.runs import paths
-from shared.runs.messages import Step, TableMessage
-from shared.runs.model import Phase, Run, Status, TaskPhase
+from shared.runs.messages import TableMessage
+from shared.runs.model import Phase, Run, Status
 from shared.services import Services
 from shared.tasks import find_tasks
 
@@ -29,15 +29,9 @@ def start(services: Services, message: TableMessage) -> None:
         services.store.begin_round(run, [])
         lifecycle.end_run(services, run, Status.FAILED, str(fault))
         return
-    plans = [
-        TableMessage(Step.PLAN, run.environment, run.id, task.key, run.attempt)
-        for task in services.store.tasks(run.id)
-        if task.phase is TaskPhase.WAITING
-    ]
-    if plans and run.phase is Phase.PLANNING:
-        services.queues.send_step(*plans)
-    else:
-        lifecycle.advance(services, run.environment, run.id)
+    if run.phase is Phase.PLANNING:
+        lifecycle.send_plans(services, run)
+    lifecycle.advance(services, run.environment, run.id)
 
 
 def _begin(services: Services, run: Run) -> Run:

@@ -10,46 +10,66 @@ from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import read_pairs
 from shared.lake.snapshot import Snapshot
 from shared.linking.sources import LinkedTable, configured_tables, linked_tables
+from shared.reading import Reading
 from shared.runs.model import LINKING, UNKNOWN, Kind, Run, Status, Task, TaskPhase
 from shared.services import Services
-from shared.tables import catalog
+from shared.settings import OUTPUT_TABLES
+from shared.tables import discovery
+from shared.tables.catalog import CONTACT_PROFILE, CUSTOMER_PROFILE
+from shared.tables.discovery import Delivered, Source
 
 _NOT_DELIVERED = "No manifest of this environment names it: it was left alone, nothing was written or removed."
+_BUSINESSES_ONLY = (
+    "Contact profiles belong to business environments, and this one unifies individuals: it was left alone. If that is "
+    'wrong, set audience = "businesses" for the environment in hydration.toml.'
+)
 
 
 def find_tasks(services: Services, run: Run, snapshot: Snapshot) -> list[Task]:
     """The tasks of a run with a pinned snapshot. Raises TransientError."""
-    found = catalog.read(snapshot, services.settings.hydration)
+    found = discovery.read(snapshot, services.settings.hydration)
     tasks = [
-        _table(services, run, catalog.CUSTOMER_PROFILE, found.customer),
-        _table(services, run, catalog.ALTERNATE_KEY, found.keys),
+        *_tables(services, run, found),
         *_links(services, run, snapshot, found),
         *_left_alone(run, found),
-        *_broken(run, snapshot, found),
+        *_broken(run, snapshot),
     ]
     return _only_asked_for(run, tasks)
 
 
-def _table(services: Services, run: Run, table: str, delivered: catalog.Source) -> Task:
-    if not services.settings.hydration.options(table).enabled:
+def _tables(services: Services, run: Run, found: Delivered) -> Iterator[Task]:
+    individuals = services.environment(run.environment).audience == "individuals"
+    for table in OUTPUT_TABLES:
+        source = found.source(table)
+        if table == CONTACT_PROFILE and individuals:
+            if source != Source():
+                yield _skipped(run, table, _BUSINESSES_ONLY)
+            continue
+        yield _table(services, run, table, source)
+
+
+def _table(services: Services, run: Run, table: str, source: Source) -> Task:
+    hydration = services.settings.hydration
+    if not hydration.options(table).enabled:
         return _skipped(run, table, "Disabled in hydration.toml; its rows were left alone.")
-    if delivered.fault:
-        return _failed(run, table, f"{delivered.fault} Nothing was written or removed.")
-    if delivered.entity is None:
-        return _skipped(run, table, delivered.absent or _NOT_DELIVERED)
-    return Task(run.id, table, table, Kind.TABLE, table, notes=(delivered.note,) if delivered.note else ())
+    if table != CUSTOMER_PROFILE and not hydration.options(CUSTOMER_PROFILE).enabled:
+        return _skipped(run, table, "Its rows point to profiles, and CustomerProfile is disabled in hydration.toml.")
+    if source.fault:
+        return _failed(run, table, f"{source.fault} Nothing was written or removed.")
+    if not source.parts:
+        named = f" It names no {', '.join(source.lacking)}, as hydration.toml does." if source.lacking else ""
+        return _skipped(run, table, source.absent or f"{_NOT_DELIVERED}{named}")
+    return Task(run.id, table, table, Kind.TABLE, table, notes=source.notes)
 
 
-def _left_alone(run: Run, found: catalog.Catalog) -> Iterator[Task]:
+def _left_alone(run: Run, found: Delivered) -> Iterator[Task]:
     for name, why in found.skipped:
         yield _skipped(run, name, why, key=f"skipped.{name}")
     for one in found.ambiguous:
         yield _skipped(run, f"AlternateKey ({one.attribute})", one.detail, key=f"ambiguous.{one.attribute}")
 
 
-def _broken(run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Task]:
-    for name, why in found.incomplete:
-        yield _failed(run, name, why, key=f"incomplete.{name}")
+def _broken(run: Run, snapshot: Snapshot) -> Iterator[Task]:
     for path, reason in snapshot.unreadable.items():
         yield _failed(run, path, f"The manifest cannot be read: {reason}.", key=f"manifest.{path}")
 
@@ -57,7 +77,7 @@ def _broken(run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Ta
 # -- links -----------------------------------------------------------------------------------------------
 
 
-def _links(services: Services, run: Run, snapshot: Snapshot, found: catalog.Catalog) -> Iterator[Task]:
+def _links(services: Services, run: Run, snapshot: Snapshot, found: Delivered) -> Iterator[Task]:
     hydration, url = services.settings.hydration, services.environment(run.environment).dataverse_url
     pointers = services.store.pointers(run.organization_id, hydration.publisher_prefix)
     known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
@@ -70,13 +90,24 @@ def _links(services: Services, run: Run, snapshot: Snapshot, found: catalog.Cata
             yield from _no_links(run, expected, Status.SKIPPED, found.keys.absent)
         return
     try:
-        with source.faults(), engine.connect(services.settings) as (connection, _):
-            pairs = read_pairs(connection, services, snapshot, found)
+        pairs = _pairs(services, snapshot, found)
     except (CorruptSnapshotError, ConfigurationError) as fault:
         yield from _no_links(run, expected, Status.FAILED, f"The alternate keys cannot be read: {fault}")
         return
     for table in linked_tables(pairs, hydration.data_sources, url, known):
         yield _link(run, table)
+
+
+def _pairs(services: Services, snapshot: Snapshot, found: Delivered) -> list[tuple[str, str]]:
+    try:
+        return _read(services, snapshot, found, mend=False)
+    except source.NotTextError:  # some rows are no UTF-8: the others count
+        return _read(services, snapshot, found, mend=True)
+
+
+def _read(services: Services, snapshot: Snapshot, found: Delivered, *, mend: bool) -> list[tuple[str, str]]:
+    with source.faults(), engine.connect(services.settings) as (connection, _):
+        return read_pairs(Reading(connection, services, snapshot, mend=mend), found)
 
 
 def _link(run: Run, table: LinkedTable) -> Task:

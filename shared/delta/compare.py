@@ -1,7 +1,8 @@
 """The comparison of one task: rows of the snapshot against the applied state, numbered into chunks.
 
-The connection holds `state` (id, entry, mark). Afterwards it holds `staged` (one row of the snapshot each), `gone`
-(rows of the state that the snapshot no longer has) and `delta` (what is to be done, chunk and place of each row).
+The connection holds `state` (id, entry, mark). Afterwards it holds `staged` (one row of the snapshot each), `expired`
+(rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old) and `delta` (what is
+to be done, chunk and place of each row).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Delta:
-    """How much of what. `held` removals are not part of the chunks."""
+    """How much of what. `held` removals are not part of the chunks; `expired` rows of the snapshot are not hydrated."""
 
     created: int
     changed: int
@@ -42,6 +43,8 @@ class Delta:
     gone: int
     held: int
     kept: int
+    removed: int
+    expired: int
     duplicates: int
     chunk_rows: int
     write_chunks: int
@@ -62,26 +65,30 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy) -> 
         ), written AS (
             SELECT *, CASE WHEN row_fault IS NULL THEN {rows.record} END AS record FROM drafted
         ), entered AS (
-            SELECT id, source_key, row_fault, record, CASE WHEN row_fault IS NULL THEN {rows.entry} END AS entry
+            SELECT id, source_key, row_fault, record, CASE WHEN row_fault IS NULL THEN {rows.entry} END AS entry,
+                   {rows.orphan} AS orphan, {rows.expired} AS expired
             FROM written
         )
-        SELECT d.id, d.entry, d.row_fault AS fault, s.id IS NOT NULL AS known,
+        SELECT d.id, d.entry, d.row_fault AS fault, d.orphan, d.expired, s.id IS NOT NULL AS known,
                CASE WHEN d.row_fault IS NOT NULL OR d.id IS NULL THEN d.source_key END AS source_key,
                CASE WHEN d.row_fault IS NULL AND ({again}) THEN d.record END AS record
         FROM entered AS d LEFT JOIN state AS s USING (id)""")
     (keyless,) = _one(connection, "SELECT count(*) FROM staged WHERE id IS NULL")
     if keyless:
         raise CorruptSnapshotError(f"{keyless:,} rows have no key: they cannot be told apart, so nothing was written.")
-    return _drop_duplicates(connection)
+    dropped = _drop_duplicates(connection)
+    connection.execute("CREATE TABLE expired AS SELECT id FROM staged WHERE expired")
+    connection.execute("DELETE FROM staged WHERE expired")
+    return dropped
 
 
 def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
-    """Keep one row a key: a valid one before a faulty one, then the one with the smallest content."""
+    """Keep one row a key: valid before faulty, young before old, then the one with the smallest content."""
     connection.execute("""
         DELETE FROM staged WHERE rowid IN (
             SELECT place FROM (
                 SELECT rowid AS place,
-                       row_number() OVER (PARTITION BY id ORDER BY fault NULLS FIRST, entry, rowid) AS rank
+                       row_number() OVER (PARTITION BY id ORDER BY fault NULLS FIRST, expired, entry, rowid) AS rank
                 FROM staged WHERE id IN (SELECT id FROM staged GROUP BY id HAVING count(*) > 1))
             WHERE rank > 1)""")
     (dropped,) = connection.fetchone() or (0,)
@@ -89,19 +96,28 @@ def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage: int, remove_stage: int) -> Delta:
-    """Fill `gone` and `delta`. Numbers are given in the order of the GUIDs: the same plan has the same chunks."""
-    connection.execute("CREATE TABLE gone AS SELECT id, entry FROM state ANTI JOIN staged USING (id)")
+    """Fill `gone` and `delta`. Numbers are given in the order of the GUIDs: the same plan has the same chunks.
+
+    Rows that are too old did not leave the snapshot: they are removed whatever the policy and the brake.
+    """
+    connection.execute("""
+        CREATE TABLE gone AS
+        SELECT id, entry, id IN (SELECT id FROM expired) AS expired FROM state ANTI JOIN staged USING (id)""")
     (known,) = _one(connection, "SELECT count(*) FROM state")
-    (gone,) = _one(connection, "SELECT count(*) FROM gone")
+    gone, old = _one(connection, "SELECT count(*) FILTER (NOT expired), count(*) FILTER (expired) FROM gone")
     (writes,) = _one(connection, "SELECT count(*) FROM staged WHERE record IS NOT NULL")
+    (expired,) = _one(connection, "SELECT count(*) FROM expired")
     braked = gone > BRAKE_ROWS and gone * 100 > policy.brake_percent * known
     held = gone if policy.remove and (policy.hold or braked) else 0
-    removes = gone if policy.remove and not held else 0
+    removes = old + (gone if policy.remove and not held else 0)
     size = max(LEAST_CHUNK_ROWS, -(-writes // _MOST_CHUNKS), -(-removes // _MOST_CHUNKS))
     write_chunks, remove_chunks = -(-writes // size), -(-removes // size)
-    _fill_delta(connection, size, write_chunks, write_stage, remove_stage, removal="remove" if removes else "")
+    going = "true" if policy.remove and not held else "expired"
+    _fill_delta(connection, size, write_chunks, write_stage, remove_stage, going=going)
     if not policy.remove:
-        connection.execute("INSERT INTO delta SELECT id, 'keep', 0, 0, 0, entry FROM gone")
+        connection.execute("INSERT INTO delta SELECT id, 'keep', 0, 0, 0, entry FROM gone WHERE NOT expired")
+    # Its lookup is emptied when its profile is deleted: as soon as it has one again, it must be written again.
+    connection.execute("INSERT INTO delta SELECT id, 'orphan', 0, 0, 0, entry FROM staged WHERE orphan AND known")
     created, changed, unchanged, rejected = _one(
         connection,
         """
@@ -110,7 +126,7 @@ def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage
     )
     return Delta(
         created=created, changed=changed, unchanged=unchanged, rejected=rejected, gone=gone, held=held,
-        kept=0 if policy.remove else gone, duplicates=0, chunk_rows=size,
+        kept=0 if policy.remove else gone, removed=removes, expired=expired, duplicates=0, chunk_rows=size,
         write_chunks=write_chunks, remove_chunks=remove_chunks,
     )  # fmt: skip
 
@@ -122,7 +138,7 @@ def _fill_delta(
     write_stage: int,
     remove_stage: int,
     *,
-    removal: str,
+    going: str,
 ) -> None:
     connection.execute(f"""
         CREATE TABLE delta AS
@@ -131,7 +147,7 @@ def _fill_delta(
                    row_number() OVER (ORDER BY id) - 1 AS n
             FROM staged WHERE record IS NOT NULL
         ), removed AS (
-            SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE '{removal}' = 'remove'
+            SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE {going}
         )
         SELECT id, op, (n // {size} + 1)::INTEGER AS chunk, (n % {size})::INTEGER AS place,
                {write_stage}::TINYINT AS stage, entry

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.settings import Settings
 from shared.tables import sql
-from shared.tables.guids import MACROS
+from shared.tables.macros import MACROS
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,7 +1,8 @@
 """Applied state: everything that Dataverse may hold because of us, one Parquet file a table.
 
 Columns: id (the row's GUID), entry (128 bits: a hash of what was written, or the profile that a link points to), mark
-('' as written; 'uncertain': sent without a definite answer; 'kept': left unification, the policy keeps it).
+('' as written; 'uncertain': sent without a definite answer, or its profile was removed; 'kept': left unification, the
+policy keeps it).
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def conclude(
         CREATE TABLE result AS
         SELECT d.id, d.op, d.entry,
                CASE WHEN d.op = 'keep' THEN 'kept'
+                    WHEN d.op = 'orphan' THEN 'uncertain'
                     WHEN d.place >= coalesce(p.begun, 0) THEN 'unsent'
                     WHEN d.place >= p.sent THEN 'uncertain'
                     ELSE coalesce(e.kind, 'written') END AS outcome,

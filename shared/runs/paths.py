@@ -31,6 +31,11 @@ def delta(folder: str) -> str:
     return f"{folder}/delta.parquet"
 
 
+def profiles(folder: str) -> str:
+    """The profiles that there are once a plan of CustomerProfile is carried out."""
+    return f"{folder}/profiles.parquet"
+
+
 def rejects(folder: str) -> str:
     """The rows that the plan rejected."""
     return f"{folder}/rejects.parquet"

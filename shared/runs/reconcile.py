@@ -185,8 +185,14 @@ def reconcile(
     return []
 
 
+def plannable(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks that may be planned now: the profiles first, because the rows of all others point to them."""
+    waiting = [task for task in tasks if task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING}]
+    return [task for task in waiting if task.is_profile] or waiting
+
+
 def _planning(tasks: Sequence[Task], now: datetime, patience: Patience, *, stalled: bool) -> list[Action]:
-    open_tasks = [task for task in tasks if task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING}]
+    open_tasks = plannable(tasks)
     if not open_tasks:
         return [Prepare(already=False)]
     actions: list[Action] = []

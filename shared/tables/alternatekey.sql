@@ -1,14 +1,16 @@
 -- AlternateKey: one row for each key that took part in the unification (requirements, "AlternateKey").
 --   Identifier      DataSourceName|EntityName|AlternateValue
 --   AlternateKeyId  deterministic GUID of Identifier
---   KeyRing         all keys of the customer in that source table, the smallest by ordinal order preferred
+--   KeyRing         all keys of the customer in that source table; preferred is the one that the lake prefers, else the
+--                   smallest by ordinal order
 WITH holder AS (
-    SELECT data_source, entity, value, min(customer_id) AS customer_id, count(DISTINCT id_guid(customer_id)) AS customers
+    SELECT data_source, entity, value, min(customer_id) AS customer_id, min(preferred) AS preferred,
+           count(DISTINCT id_guid(customer_id)) AS customers
     FROM alternate_key
     GROUP BY data_source, entity, value
 ),
 ring AS (
-    SELECT data_source, entity, customer_id, list_sort(list(value)) AS keys
+    SELECT data_source, entity, customer_id, list_sort(list(value)) AS keys, min(preferred) AS preferred
     FROM holder
     GROUP BY data_source, entity, customer_id
 )
@@ -17,12 +19,13 @@ SELECT
     data_source || '|' || entity || '|' || value                   AS source_key,
     CASE WHEN customers > 1
          THEN 'AlternateValue: the key belongs to ' || customers || ' customers' END AS fault,
+    bare(customer_id)                                              AS customer,
     data_source                                                    AS "{prefix}_datasourcename",
     entity                                                         AS "{prefix}_entityname",
     value                                                          AS "{prefix}_alternatevalue",
     '[{{"dataSourceName":' || to_json(data_source)
         || ',"entityName":' || to_json(entity)
-        || ',"preferredKey":' || to_json(keys[1])
+        || ',"preferredKey":' || to_json(CASE WHEN list_contains(keys, ring.preferred) THEN ring.preferred ELSE keys[1] END)
         || ',"keys":' || to_json(keys) || '}}]'                    AS "{prefix}_keyring",
     customer_id                                                    AS "{prefix}_customerid",
     data_source || '|' || entity || '|' || value                   AS "{prefix}_identifier"

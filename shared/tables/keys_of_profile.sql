@@ -4,7 +4,8 @@ SELECT
     key_column.data_source              AS data_source,
     key_column.entity                   AS entity,
     trim(piece)                         AS value,
-    cell.customer_id                    AS customer_id
+    cell.customer_id                    AS customer_id,
+    NULL::VARCHAR                       AS preferred
 FROM (
     SELECT customer_id, column_name, unnest(string_split(keys, ';')) AS piece
     FROM (SELECT "{customer_id}" AS customer_id, {key_columns} FROM customer)

@@ -1,7 +1,8 @@
--- The alternate keys of the lake's own AlternateKey table.
+-- The alternate keys of the lake's own AlternateKey table; of its KeyRing only what it prefers is read.
 SELECT
-    trim("{data_source}")   AS data_source,
-    trim("{entity}")        AS entity,
-    trim("{value}")         AS value,
-    "{customer_id}"         AS customer_id
+    trim("DataSourceName")  AS data_source,
+    trim("EntityName")      AS entity,
+    trim("AlternateValue")  AS value,
+    "CustomerId"            AS customer_id,
+    CASE WHEN json_valid({key_ring}) THEN trim(json_extract_string({key_ring}, '$[0].preferredKey')) END AS preferred
 FROM alternate_key_table

@@ -4,35 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.settings import Hydration
 from shared.tables import sql, values
-from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, CUSTOMER_PROFILE, KEY_COLUMNS, key_name, table_name
+from shared.tables.catalog import (
+    CUSTOMER_ID,
+    CUSTOMER_PROFILE,
+    LOOKUP,
+    key_name,
+    table_name,
+)
 from shared.tables.keys import KeyColumn
 from shared.tables.values import Column
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a table's SQL yields. `select` has id, source_key, fault and the columns that `record` and `entry` read."""
+    """What a table's SQL yields. `select` has id, source_key, fault and the columns that the others read."""
 
     select: str
     fault: str  # SQL: NULL for a valid row, else a sentence that begins with the column's name
     record: str  # SQL: the row as the JSON that Dataverse takes
     entry: str  # SQL over `record` and the columns: the 128 bits that tell whether anything changed, as UUID
+    orphan: str = "false"  # SQL: the row points to a profile that is none
+    expired: str = "false"  # SQL: the row is valid and too old to be hydrated
 
 
 def profile(columns: Sequence[Column], hydration: Hydration) -> Rows:
     """CustomerProfile, from the view `customer`."""
     picked = ",\n    ".join(f"{sql.name(column.source)} AS {sql.name(column.logical_name)}" for column in columns)
     select = sql.load("customerprofile.sql").format(customer_id=CUSTOMER_ID, columns=picked)
-    return _table(select, columns, CUSTOMER_PROFILE, hydration.publisher_prefix)
+    prefix = hydration.publisher_prefix
+    faults = ", ".join(["fault", *(values.fault(column) for column in columns)])
+    record = f"concat({_head(CUSTOMER_PROFILE, prefix)}, {_cells(columns)}, '}}')"
+    # The hash is that of the record itself: what would be sent again is what was sent before.
+    return Rows(select, f"coalesce({faults})", record, "md5(record)::UUID")
 
 
-def alternate_key(columns: Sequence[Column], hydration: Hydration) -> Rows:
-    """AlternateKey, from the view or table `alternate_key`."""
-    select = sql.load("alternatekey.sql").format(prefix=hydration.publisher_prefix)
-    return _table(select, columns, ALTERNATE_KEY, hydration.publisher_prefix)
+def output(
+    table: str, columns: Sequence[Column], hydration: Hydration, profile_set: str, *, before: datetime | None = None
+) -> Rows:
+    """Any other output table, from the views that its SQL reads and from `profile` (id).
+
+    `profile_set` is how the table of profiles is addressed. Activities from `before` that moment (UTC) on are hydrated.
+    """
+    prefix = hydration.publisher_prefix
+    select = sql.load("lookup.sql").format(rows=sql.load(f"{table.lower()}.sql").format(prefix=prefix))
+    nobody = f"CASE WHEN profile IS NULL THEN '{CUSTOMER_ID}: no profile has this id' END"
+    faults = ", ".join(["fault", *(values.fault(column) for column in columns), nobody])
+    tail = f"""',"{prefix}_{LOOKUP}@odata.bind":"/{profile_set}(', profile, ')"}}'"""
+    record = f"concat({_head(table, prefix)}, {_cells(columns)}, {tail})"
+    stamp = next((one for one in columns if one.source == "ActivityTimeStamp"), None)
+    expired = "false"
+    if before is not None and stamp is not None:
+        # As JSON a moment has one spelling, which sorts by time.
+        expired = f"{values.fault(stamp)} IS NULL AND {values.json_value(stamp)} < '\"{before:%Y-%m-%dT%H:%M:%SZ}\"'"
+    return Rows(select, f"coalesce({faults})", record, "md5(record)::UUID", "profile IS NULL", expired)
 
 
 def keys_of_profile(key_columns: Sequence[KeyColumn]) -> str:
@@ -41,21 +69,15 @@ def keys_of_profile(key_columns: Sequence[KeyColumn]) -> str:
     return sql.load("keys_of_profile.sql").format(customer_id=CUSTOMER_ID, key_columns=names)
 
 
-def keys_of_table() -> str:
-    """SQL: the alternate keys of the lake's own table, from the view `alternate_key_table`."""
-    data_source, entity, value, customer_id = KEY_COLUMNS
-    return sql.load("keys_of_table.sql").format(
-        data_source=data_source, entity=entity, value=value, customer_id=customer_id
-    )
+def keys_of_table(*, ring: bool) -> str:
+    """SQL: the alternate keys of the lake's own table, from `alternate_key_table`; `ring`: it has a KeyRing."""
+    return sql.load("keys_of_table.sql").format(key_ring='"KeyRing"' if ring else "NULL::VARCHAR")
 
 
-def _table(select: str, columns: Sequence[Column], table: str, prefix: str) -> Rows:
-    faults = ", ".join(["fault", *(values.fault(column) for column in columns)])
+def _head(table: str, prefix: str) -> str:
     head = f'{{"@odata.type":"Microsoft.Dynamics.CRM.{table_name(prefix, table)}","{key_name(prefix, table)}":"'
-    cells = ", ".join(
-        f"""{sql.text(f',"{column.logical_name}":')}, {values.json_value(column)}""" for column in columns
-    )
-    # The hash is that of the record itself: what would be sent again is what was sent before.
-    return Rows(
-        select, f"coalesce({faults})", f"concat({sql.text(head)}, id, '\"', {cells}, '}}')", "md5(record)::UUID"
-    )
+    return f"{sql.text(head)}, id, '\"'"
+
+
+def _cells(columns: Sequence[Column]) -> str:
+    return ", ".join(f"""{sql.text(f',"{column.logical_name}":')}, {values.json_value(column)}""" for column in columns)

@@ -1,16 +1,19 @@
-"""Which attributes become columns: `include` and `exclude` of hydration.toml."""
+"""Which attributes become columns, and how long: `include`, `exclude` and `lengths` of hydration.toml."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from shared.errors import ConfigurationError
 from shared.lake.manifest import Attribute
 from shared.settings import TableOptions
 
 
-def chosen(attributes: Sequence[Attribute], options: TableOptions, *, table: str, always: str) -> list[Attribute]:
+def chosen(
+    attributes: Sequence[Attribute], options: TableOptions, *, table: str, always: Collection[str]
+) -> list[Attribute]:
     """The attributes that the options leave, `always` among them. Raises ConfigurationError for names that are none.
 
     A name means the attribute that is spelled like it, or, where none is, those that differ in case only.
@@ -24,9 +27,39 @@ def chosen(attributes: Sequence[Attribute], options: TableOptions, *, table: str
     return [
         attribute
         for attribute in attributes
-        if attribute.name == always
+        if attribute.name in always
         or (attribute.name not in exclude and (include is None or attribute.name in include))
     ]
+
+
+def of_columns(options: TableOptions, fields: Sequence[Attribute], members: Sequence[Attribute]) -> TableOptions:
+    """The options without the names of members: an aggregate holds the attributes of its entities in one column."""
+    return _limited(options, lambda name: _is(name, fields) or not _is(name, members))
+
+
+def of_members(options: TableOptions, fields: Sequence[Attribute], members: Sequence[Attribute]) -> TableOptions:
+    """The options with the names of members only."""
+    return _limited(options, lambda name: _is(name, members) and not _is(name, fields))
+
+
+def _is(name: str, attributes: Sequence[Attribute]) -> bool:
+    return any(attribute.name.casefold() == name.casefold() for attribute in attributes)
+
+
+def _limited(options: TableOptions, keeps: Callable[[str], bool]) -> TableOptions:
+    include = None if options.include is None else tuple(filter(keeps, options.include))
+    return replace(options, include=include or None, exclude=tuple(filter(keeps, options.exclude)))
+
+
+def lengths(texts: Sequence[str], options: TableOptions, *, table: str) -> Mapping[str, int]:
+    """The configured length of each text column. Raises ConfigurationError for names that are none of them."""
+    faults: list[str] = []
+    found: dict[str, int] = {}
+    for name, length in options.lengths.items():
+        found |= dict.fromkeys(_meant([name], texts, f"[tables.{table}] lengths", faults), length)
+    if faults:
+        raise ConfigurationError([f"{fault} Lengths are those of text columns that are written." for fault in faults])
+    return found
 
 
 def _meant(wanted: Iterable[str], names: Sequence[str], where: str, faults: list[str]) -> set[str]:

@@ -1,8 +1,12 @@
-"""Two days of the sample over the real local stack, compared cell by cell with the oracle."""
+"""Two days of the sample over the real local stack, for individuals and for businesses, compared cell by cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import gzip
+import io
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +22,39 @@ from tests.support.dataverse import LINK, assert_equal, exported
 
 PEOPLE = 600
 SETTINGS = snapshots.LANDED_WHOLE | {"HYDRATION_LEASE_SECONDS": "4", "DATAVERSE_TIMEOUT_SECONDS": "3"}
-SOURCES = [
-    oracle.Source("CRM", "contact", "CRM_contact_contactid", "contact"),
-    oracle.Source("CRM", "lead", "CRM_lead_leadid", "lead"),
-    oracle.Source("Shop", "customers", "Shop_customers_customerid"),
-]
-SUBJECTS = {
-    "CustomerProfile": "msdynci_customerprofile",
-    "AlternateKey": "msdynci_alternatekey",
-    "CustomerId Backstamping Hydration: contact": "contact",
-    "CustomerId Backstamping Hydration: lead": "lead",
-}
-TASKS = dict(zip(SUBJECTS, ("CustomerProfile", "AlternateKey", "contact", "lead"), strict=True))
+LINKING = "CustomerId Backstamping Hydration: "
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the sample's two environments."""
+
+    audience: sample.Audience
+    environment: str
+    organization: str
+    config: str
+    sources: tuple[oracle.Source, ...]
+    inputs: tuple[oracle.Input, ...]
+    tables: frozenset[str]
+    linked: frozenset[str]
+
+    def subjects(self) -> dict[str, tuple[str, str]]:
+        """By task: its Dataverse table, and the name that the oracle knows it by."""
+        tables = {name: (f"msdynci_{name.lower()}", name) for name in self.tables}
+        return tables | {f"{LINKING}{name}": (name, name) for name in self.linked}
+
+
+ALL = frozenset(oracle.TABLES)
+CASES = [
+    Case(
+        "individuals", sample.ENVIRONMENT, sample.DATAVERSE_HOST, sample.CONFIG, tuple(oracle.SOURCES),
+        tuple(oracle.SAMPLE), ALL - {"ContactProfile"}, frozenset({"contact", "lead"}),
+    ),
+    Case(
+        "businesses", sample.BUSINESS_ENVIRONMENT, sample.BUSINESS_HOST, sample.BUSINESS_CONFIG,
+        tuple(oracle.BUSINESS_SOURCES), tuple(oracle.BUSINESS_SAMPLE), ALL, frozenset({"account"}),
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,90 +69,102 @@ class Landing:
         return next(task for task in self.run["tasks"] if task["name"] == name)
 
 
-@pytest.fixture(scope="module")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("lakes")
-    for day in (1, 2):
-        sample.write(folder / f"day{day}", day, PEOPLE)
-    sample.dataverse_rows(folder / "dataverse", PEOPLE)
-    (folder / "hydration.toml").write_text(sample.CONFIG, encoding="utf-8")
-    return folder
+@dataclass(frozen=True)
+class Days:
+    """The landings of one case, and what Dataverse must hold after each."""
+
+    case: Case
+    landings: dict[str, Landing]
+    expected: dict[str, oracle.Expected]
 
 
-@pytest.fixture(scope="module")
-def expected(lakes: Path) -> dict[int, oracle.Expected]:
-    return {day: oracle.expected(lakes / f"day{day}", sample.ENVIRONMENT, SOURCES) for day in (1, 2)}
-
-
-def started(lakes: Path, root: Path) -> Stack:
-    return Stack(root, lakes / "hydration.toml", settings=SETTINGS)
-
-
-def seed(stack: Stack, lakes: Path) -> None:
-    snapshots.seed(stack, sample.DATAVERSE_HOST, dataverse_rows(lakes / "dataverse", {}))
-
-
-def land(stack: Stack, lakes: Path, day: int, content: Path) -> Landing:
-    before = snapshots.rows_written(stack, sample.DATAVERSE_HOST)
-    run = snapshots.hydrate(stack, lake_folder(lakes / f"day{day}"), Console(width=160))[sample.ENVIRONMENT]
-    after = snapshots.rows_written(stack, sample.DATAVERSE_HOST)
-    snapshots.export(stack, sample.DATAVERSE_HOST, content)
+def land(stack: Stack, case: Case, lake: Path, content: Path) -> Landing:
+    before = snapshots.rows_written(stack, case.organization)
+    run = snapshots.hydrate(stack, lake_folder(lake), Console(width=160))[case.environment]
+    after = snapshots.rows_written(stack, case.organization)
+    snapshots.export(stack, case.organization, content)
     return Landing(run, {table: count - before.get(table, 0) for table, count in after.items()}, content)
 
 
-@pytest.fixture(scope="module")
-def landings(lakes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Landing, Landing, Landing]]:
-    """Day 1, day 1 once more, day 2."""
-    content = tmp_path_factory.mktemp("content")
-    with started(lakes, tmp_path_factory.mktemp("stack")) as stack:
-        seed(stack, lakes)
-        yield (
-            land(stack, lakes, 1, content / "first"),
-            land(stack, lakes, 1, content / "again"),
-            land(stack, lakes, 2, content / "second"),
-        )
+def change_a_measure(lake: Path, case: Case) -> None:
+    """Another value for one measure of one customer, whatever file it stands in."""
+    file = next(path for path in sorted(lake.rglob("*")) if path.parent.name == "Customer_Measure" and path.is_file())
+    opened: Callable[[bytes], bytes] = gzip.decompress if file.suffix == ".gz" else bytes
+    text = opened(file.read_bytes()).decode("utf-8")
+    rows = list(csv.reader(io.StringIO(text)))
+    column = next(place for place, name in enumerate(rows[0]) if rows[1][place].replace(".", "").isdigit() and place)
+    lines = text.split("\n")
+    cells = lines[1].split(",")
+    assert cells[column] == rows[1][column], f"the first row of {case.audience} is not simple enough"
+    cells[column] = str(int(float(cells[column])) + 1)
+    lines[1] = ",".join(cells)
+    changed = "\n".join(lines).encode()
+    file.write_bytes(gzip.compress(changed) if file.suffix == ".gz" else changed)
 
 
-Landings = tuple[Landing, Landing, Landing]
+@pytest.fixture(scope="module", params=CASES, ids=[case.audience for case in CASES])
+def days(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    """Day 1, day 1 once more, one measure of it changed, day 2."""
+    case: Case = request.param
+    folder = tmp_path_factory.mktemp(case.audience)
+    lakes = {f"day{day}": sample.write(folder / f"day{day}", day, PEOPLE, case.audience) for day in (1, 2)}
+    lakes["changed"] = shutil.copytree(lakes["day1"], folder / "changed")
+    change_a_measure(lakes["changed"], case)
+    sample.dataverse_rows(folder / "dataverse", PEOPLE, case.audience)
+    (folder / "hydration.toml").write_text(case.config, encoding="utf-8")
+    expected = {
+        name: oracle.expected(lake, case.environment, case.sources, audience=case.audience, inputs=case.inputs)
+        for name, lake in lakes.items()
+    }
+    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS) as stack:
+        snapshots.seed(stack, case.organization, dataverse_rows(folder / "dataverse", {}))
+        order = {"first": "day1", "again": "day1", "changed": "changed", "second": "day2"}
+        landings = {name: land(stack, case, lakes[lake], folder / name) for name, lake in order.items()}
+        yield Days(case, landings, {name: expected[lake] for name, lake in order.items()})
 
 
-def test_every_run_ends_successful(landings: Landings) -> None:
-    for landing in landings:
+def test_every_run_ends_successful(days: Days) -> None:
+    for landing in days.landings.values():
         assert landing.run["status"] == "Successful", landing.run
-        assert {task["name"] for task in landing.run["tasks"]} >= set(SUBJECTS)
-        assert {landing.task(name)["status"] for name in SUBJECTS} == {"Successful"}
+        statuses = {name: landing.task(name)["status"] for name in days.case.subjects()}
+        assert set(statuses.values()) == {"Successful"}, statuses
 
 
-def test_dataverse_equals_the_oracle_after_each_day(landings: Landings, expected: dict[int, oracle.Expected]) -> None:
-    first, again, second = landings
-    assert_equal(first.content, expected[1])
-    assert_equal(again.content, expected[1])
-    assert_equal(second.content, expected[2])
+def test_dataverse_equals_the_oracle_after_each_landing(days: Days) -> None:
+    for name, landing in days.landings.items():
+        assert_equal(landing.content, days.expected[name])
 
 
-def test_first_day_creates_every_row_once(landings: Landings, expected: dict[int, oracle.Expected]) -> None:
-    first = landings[0]
-    for name, subject in SUBJECTS.items():
-        rows = len(expected[1].task(TASKS[name]))
-        task = first.task(name)
-        assert (task["created"], task["writes"], first.written[subject]) == (rows, rows, rows), name
+def test_every_table_has_rows(days: Days) -> None:
+    for name in days.case.tables:
+        assert days.expected["first"].tables[name], name
 
 
-def test_same_day_again_reaches_dataverse_with_no_write(
-    landings: Landings, expected: dict[int, oracle.Expected]
-) -> None:
-    again = landings[1]
+def test_first_day_creates_every_row_once(days: Days) -> None:
+    first = days.landings["first"]
+    for name, (table, known) in days.case.subjects().items():
+        rows, task = len(days.expected["first"].task(known)), first.task(name)
+        assert (task["created"], task["writes"], first.written[table]) == (rows, rows, rows), name
+
+
+def test_same_day_again_reaches_dataverse_with_no_write(days: Days) -> None:
+    again = days.landings["again"]
     assert not any(again.written.values())
-    for name in SUBJECTS:
+    for name, (_, known) in days.case.subjects().items():
         task = again.task(name)
-        assert (task["unchanged"], task["writes"]) == (len(expected[1].task(TASKS[name])), 0), name
+        assert (task["unchanged"], task["writes"]) == (len(days.expected["again"].task(known)), 0), name
 
 
-def test_second_day_writes_exactly_the_difference(landings: Landings, expected: dict[int, oracle.Expected]) -> None:
-    second = landings[2]
-    for name, subject in SUBJECTS.items():
+def test_one_changed_measure_of_one_customer_writes_one_row(days: Days) -> None:
+    written = {table: count for table, count in days.landings["changed"].written.items() if count}
+    assert written == {"msdynci_customermeasure": 1}
+
+
+def test_second_day_writes_exactly_the_difference(days: Days) -> None:
+    second = days.landings["second"]
+    for name, (table, known) in days.case.subjects().items():
         task = second.task(name)
-        told = oracle.difference(expected[1].task(TASKS[name]), expected[2].task(TASKS[name]))
+        told = oracle.difference(days.expected["changed"].task(known), days.expected["second"].task(known))
         counts = {
             "created": told.created,
             "changed": told.changed,
@@ -135,13 +172,18 @@ def test_second_day_writes_exactly_the_difference(landings: Landings, expected: 
             "unchanged": told.unchanged,
         }
         assert {count: task[count] for count in counts} == {count: len(rows) for count, rows in counts.items()}, name
-        assert task["writes"] == second.written[subject] == told.writes, name
+        assert task["writes"] == second.written[table] == told.writes, name
         assert {task[count] for count in ("rejected", "missing", "held")} == {0}, name
 
 
-def test_rows_outside_unification_are_left_alone(landings: Landings, expected: dict[int, oracle.Expected]) -> None:
-    for table in ("contact", "lead"):
-        rows = exported(landings[0].content, table, f"{table}id")
-        outsiders = rows.keys() - expected[1].links[table].keys()
+def test_rows_outside_unification_are_left_alone(days: Days) -> None:
+    for table in days.case.linked:
+        rows = exported(days.landings["first"].content, table, f"{table}id")
+        outsiders = rows.keys() - days.expected["first"].links[table].keys()
         assert outsiders
         assert not any(rows[key].get(LINK) for key in outsiders)
+
+
+def test_the_detail_says_what_a_table_is_made_of(days: Days) -> None:
+    detail = days.landings["first"].task("SegmentMembership")["detail"]
+    assert "Made of " in detail

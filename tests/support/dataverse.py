@@ -10,9 +10,9 @@ from typing import Any
 from tests.oracle import Expected, Json
 
 LINK = "_msdynci_lookupfield_customerprofile_value"
-COMPARE_LOOKUPS = False
+COMPARE_LOOKUPS = True
 """Whether the lookup of AlternateKey to its profile is compared."""
-COMPARE_ALL_TABLES = False
+COMPARE_ALL_TABLES = True
 """Whether the tables beside CustomerProfile and AlternateKey are compared."""
 
 

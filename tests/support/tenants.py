@@ -52,7 +52,9 @@ class Tenant:
             for file in sorted((self.root / f"day{day}").rglob("*.*")):
                 path = folder / self._own(str(file.relative_to(self.root / f"day{day}")))
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self._own(file.read_text(encoding="utf-8")).encode())
+                content = file.read_bytes()
+                text = file.suffix in {".csv", ".json"}
+                path.write_bytes(self._own(content.decode()).encode() if text else content)
         return folder
 
     def expected(self, day: int) -> oracle.Expected:
