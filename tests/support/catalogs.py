@@ -9,8 +9,11 @@ from typing import Any
 
 from shared.lake.manifest import Attribute, Delivery, Entity, FileFormat, Manifest, Partition
 from shared.lake.snapshot import File, Snapshot
-from shared.settings import DataSource, Hydration, SourceTable, TableOptions
-from shared.settings.model import Removal
+from shared.settings import DataSource, Environment, Hydration, Input, SourceTable, TableOptions
+from shared.settings.model import Audience, Removal
+from shared.tables.catalog import TABLES
+from shared.tables.discovery import Source
+from shared.tables.naming import Part
 
 ENVIRONMENT = "3f0c2a9e-77aa-4b52-9d3c-1f8b6f5d2e10"
 FOLDER = f"ci_{ENVIRONMENT}"
@@ -23,32 +26,67 @@ def source(name: str, dataverse: str | None = None, **tables: tuple[str | None, 
     return DataSource(name, dataverse, made)
 
 
-def hydration(*sources: DataSource, prefix: str = "msdynci", **tables: Any) -> Hydration:
+def hydration(*sources: DataSource, prefix: str = "msdynci", businesses: bool = False, **tables: Any) -> Hydration:
     """A configuration; options by output table: `CustomerProfile={"exclude": ("Email",)}`."""
+    audience: Audience = "businesses" if businesses else "individuals"
     return Hydration(
         publisher_prefix=prefix,
         settle_seconds=0,
         whole_within_seconds=60,
-        environments={},
+        environments={ENVIRONMENT: Environment(ENVIRONMENT, CRM, audience)},
         data_sources={one.name: one for one in sources},
         tables={name: TableOptions(**options) for name, options in tables.items()},
         removal=Removal(),
     )
 
 
+def only(*entities: str | Input) -> dict[str, Any]:
+    """The options of a table that hydration.toml makes of these entities alone."""
+    return {"entities": tuple(Input(one) if isinstance(one, str) else one for one in entities)}
+
+
+def attributes(*names: str) -> tuple[Attribute, ...]:
+    """Attributes `name` (a string) or `name:type`."""
+    pairs = [name.rpartition(":") if ":" in name else (name, "", "string") for name in names]
+    return tuple(Attribute(name, kind) for name, _, kind in pairs)
+
+
 def entity(
-    name: str, *attributes: str, fault: str | None = None, files: Sequence[str] = ("1.csv",), why: str | None = None
+    name: str,
+    *columns: str,
+    fault: str | None = None,
+    files: Sequence[str] = ("1.csv",),
+    why: str | None = None,
+    unsupported: str | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Entity:
-    """An entity with attributes `name` or `name:type`; without files it is not delivered, and `why` says so."""
-    pairs = [attribute.rpartition(":") if ":" in attribute else (attribute, "", "string") for attribute in attributes]
-    delivery = Delivery.CORRUPT if fault else Delivery.DELIVERED if files else Delivery.NOT_DELIVERED
+    """An entity with attributes `name` or `name:type` and annotations; without files it is not delivered.
+
+    `why` says so then; `fault` makes it corrupt, and `unsupported` one of a format that is not read.
+    """
+    wrong = fault or unsupported
+    delivery = Delivery.DELIVERED if files else Delivery.NOT_DELIVERED
+    if wrong:
+        delivery = Delivery.CORRUPT if fault else Delivery.UNSUPPORTED
     return Entity(
         name,
-        tuple(Attribute(attribute, kind) for attribute, _, kind in pairs),
-        () if fault else tuple(Partition(file, f"{FOLDER}/{name}/{file}", FileFormat("csv")) for file in files),
+        attributes(*columns),
+        () if wrong else tuple(Partition(file, f"{FOLDER}/{name}/{file}", FileFormat("csv")) for file in files),
         delivery,
-        fault or why,
+        wrong or why,
+        tuple((notes or {}).items()),
     )
+
+
+def ready_made(table: str) -> Entity:
+    """An entity that is an output table in the form of the requirements, its own key and all."""
+    return entity(table, *(field.name for field in TABLES[table].fields), f"{table}Id")
+
+
+def made_of(*parts: Entity | Part, notes: Sequence[str] = ()) -> Source:
+    """What is found of a table that is made of these entities."""
+    made = (one if isinstance(one, Part) else Part(one, title=one.name, membership="Customer") for one in parts)
+    return Source(tuple(made), notes=tuple(notes))
 
 
 def snapshot(manifests: Mapping[str, Sequence[Entity]] | Sequence[Entity], *, missing: Sequence[str] = ()) -> Snapshot:
