@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from shared.errors import CorruptSnapshotError
 from shared.lake import cdm_patterns, document, faults
@@ -23,6 +24,7 @@ from shared.lake.partitions import Place, at, distinct, named
 
 CDM = "manifest.cdm.json"
 
+_SILENT = document.FormatPart()
 _NAMESPACE = re.compile(r"([A-Za-z][\w-]+):(?!//)")
 _DOCUMENT = re.compile(r"(.*?\.cdm\.json)/([^/]+)/?", re.IGNORECASE | re.DOTALL)
 
@@ -143,15 +145,21 @@ def _partitions(entity: EntityPart, place: Place) -> tuple[Partition, ...]:
         raise EntityFault("it is only a reference to an entity of another manifest", Delivery.NOT_DELIVERED)
     if entity.increments or entity.increment_patterns:
         raise unsupported("it is delivered in increments", "whole tables")
+    matched = list(_all_matching(entity, place))
+    found = _named(entity, {one.path: one for one in matched}, place) if entity.partitions or not matched else []
+    known = {one.path for one in found}
+    return distinct([*found, *(one for one in matched if one.path not in known)])
+
+
+def _named(entity: EntityPart, matched: Mapping[str, Partition], place: Place) -> list[Partition]:
     values = enumerate(entity.partitions, start=1)
     parts = [part(PartitionPart, value, f"partition {number}") for number, value in values]
     located = [_located(one, f"partition {one.name or number}", place) for number, one in enumerate(parts, start=1)]
-    found = named(located, place) if located or not entity.patterns else []
-    known = {partition.path for partition in found}
-    for number, value in enumerate(entity.patterns, start=1):
-        pattern = part(PatternPart, value, f"partition pattern {number}")
-        found += [one for one in _matching(pattern, place) if one.path not in known]
-    return distinct(found)
+    # What a pattern found once stands beside it as a partition too, sometimes without its format.
+    return [
+        replace(one, format=matched[one.path].format) if said.format == _SILENT and one.path in matched else one
+        for one, said in zip(named(located, place), located, strict=True)
+    ]
 
 
 def _located(one: PartitionPart, what: str, place: Place) -> document.PartitionPart:
@@ -162,6 +170,11 @@ def _located(one: PartitionPart, what: str, place: Place) -> document.PartitionP
     except LocationError as error:
         raise EntityFault(f"the location of {what} cannot be used: {error}") from None
     return document.PartitionPart(name=one.name, location=location, fileFormatSettings=settings)
+
+
+def _all_matching(entity: EntityPart, place: Place) -> Iterable[Partition]:
+    for number, value in enumerate(entity.patterns, start=1):
+        yield from _matching(part(PatternPart, value, f"partition pattern {number}"), place)
 
 
 def _matching(pattern: PatternPart, place: Place) -> list[Partition]:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.lake import cdm
 from shared.lake.listing import Listing
-from shared.lake.manifest import Delivery, Entity, FileFormat
+from shared.lake.manifest import Delivery, Entity
 from shared.lake.partitions import Place
 
 FOLDER = "ci_one/U"
@@ -115,12 +115,30 @@ def test_the_folder_of_the_manifest_holds_no_data_but_files_of_data() -> None:
 def test_files_are_read_as_the_pattern_says_and_each_once() -> None:
     trait = {"traitReference": "is.partition.format.CSV", "arguments": [{"name": "columnHeaders", "value": "true"}]}
     pattern = {"name": "p", "rootLocation": "parts", "globPattern": "*.csv", "exhibitsTraits": [trait]}
-    found = read(pattern, pattern, partitions=[{"location": "parts/testfile.csv"}])
+    told = {"location": "parts/testfile.csv", "exhibitsTraits": ["is.partition.format.CSV"]}
+    found = read(pattern, pattern, partitions=[told])
     assert [(one.name, one.format.headers) for one in found.partitions] == [
         ("testfile.csv", False),
         ("a b (é)+1.csv", True),
     ]
-    assert found.partitions[0].format == FileFormat("csv")
+    found = read(pattern, partitions=[{"location": "parts/testfile.csv"}, {"location": "donotwant.csv"}])
+    assert [(one.name, one.format.headers) for one in found.partitions] == [
+        ("testfile.csv", True),
+        ("donotwant.csv", False),
+        ("a b (é)+1.csv", True),
+    ]
+
+
+def test_a_file_that_two_patterns_read_in_two_ways_is_a_fault() -> None:
+    glob = {"rootLocation": "parts", "globPattern": "*.csv"}
+    trait = {"traitReference": "is.partition.format.CSV", "arguments": ["true", ","]}
+    found = read(glob, glob | {"exhibitsTraits": [trait]})
+    assert "more than one of its partitions is the file" in str(found.fault)
+
+
+def test_a_pattern_without_a_file_is_waited_for_even_beside_named_files() -> None:
+    found = read({"rootLocation": "other", "globPattern": "*"}, partitions=[{"location": "donotwant.csv"}])
+    assert (found.delivery, found.awaited) == (Delivery.CORRUPT, (f"{FOLDER}/other/*",))
 
 
 def test_files_that_do_not_match_yet_are_waited_for() -> None:
@@ -128,6 +146,8 @@ def test_files_that_do_not_match_yet_are_waited_for() -> None:
     assert (found.delivery, found.partitions) == (Delivery.CORRUPT, ())
     assert found.fault == f'no file in {FOLDER}/parts/new/ matches the pattern "/*.csv"'
     assert found.awaited == (f"{FOLDER}/parts/new/*.csv",)
+    found = read({"rootLocation": "parts/new", "regularExpression": r"\s*"})
+    assert found.awaited == (f"{FOLDER}/parts/new/\\s*",)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +158,7 @@ def test_files_that_do_not_match_yet_are_waited_for() -> None:
         ({"rootLocation": "https://x/customerinsights/ci_two", "globPattern": "*"}, "lies outside of ci_one/"),
         ({"rootLocation": "parts"}, "has neither globPattern nor regularExpression"),
         ({"rootLocation": "parts", "regularExpression": "("}, 'the pattern "(" is no expression'),
+        ({"rootLocation": "nothing", "regularExpression": "("}, 'the pattern "(" is no expression'),
         ({"rootLocation": "parts", "regularExpression": r"(.)\1"}, "is no expression"),
         ({"rootLocation": "parts", "globPattern": "*" * 2000}, "is longer than 1000 characters"),
         ({"rootLocation": "parts", "globPattern": 7}, "partition pattern 1 cannot be read: globPattern"),
