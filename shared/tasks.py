@@ -57,8 +57,7 @@ def _table(services: Services, run: Run, table: str, source: Source) -> Task:
     if source.fault:
         return _failed(run, table, f"{source.fault} Nothing was written or removed.")
     if not source.parts:
-        named = f" It names no {', '.join(source.lacking)}, as hydration.toml does." if source.lacking else ""
-        return _skipped(run, table, source.absent or f"{_NOT_DELIVERED}{named}")
+        return _skipped(run, table, source.absent or _NOT_DELIVERED)
     return Task(run.id, table, table, Kind.TABLE, table, notes=source.notes)
 
 

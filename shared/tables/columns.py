@@ -32,7 +32,8 @@ def columns(table: str, hydration: Hydration, attributes: Sequence[Attribute] = 
         options = selection.of_columns(options, fields, attributes if output.payload else ())
         kept = {attribute.name for attribute in selection.chosen(fields, options, table=table, always=always)}
         found = [_of_field(field, prefix) for field in output.fields if field.name in kept]
-        found = _with_lengths(found, options, table, fixed=always | {f.name for f in output.fields if f.made or f.json})
+        whole = {field.name for field in output.fields if field.made or field.json}
+        found = _with_lengths(found, options, table, fixed=always | whole | set(output.needs))
     _refuse_clashes(found, prefix, table)
     return tuple(sorted(found, key=lambda column: column.logical_name))
 

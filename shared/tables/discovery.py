@@ -86,12 +86,12 @@ def read(snapshot: Snapshot, hydration: Hydration) -> Delivered:
 def is_whole(snapshot: Snapshot, hydration: Hydration) -> bool:
     """Whether a run need not wait: every manifest can be read, and every file of the tables that are enabled is there.
 
-    Other entities delay nothing.
+    Profiles and keys are always waited for: links are made of them. Other entities delay nothing.
     """
     missing = [
         path
         for table, candidates in claims(snapshot, hydration).items()
-        if hydration.options(table).enabled
+        if hydration.options(table).enabled or table in {CUSTOMER_PROFILE, ALTERNATE_KEY}
         for _, part in _deciding(snapshot, table, candidates)
         for path in snapshot.missing_of(part.entity)
     ]
@@ -116,7 +116,9 @@ def _deciding(snapshot: Snapshot, table: str, candidates: Sequence[Candidate]) -
 def _source(snapshot: Snapshot, hydration: Hydration, table: str, candidates: Sequence[Candidate]) -> Source:
     deciding = _deciding(snapshot, table, candidates)
     if not deciding:
-        return Source(absent=_absent(snapshot, table, candidates), lacking=_lacking(hydration, table, candidates))
+        lacking = _lacking(hydration, table, candidates)
+        named = f"Not in this snapshot: {', '.join(lacking)}, as hydration.toml names it. It was left alone."
+        return Source(absent=_absent(snapshot, table, candidates) or (named if lacking else ""), lacking=lacking)
     unsupported = [f"{_where(*one)}: {one[1].entity.fault}." for one in deciding if _is_unsupported(one[1].entity)]
     if unsupported:
         return Source(absent=f"{unsupported[0]} It was left alone.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.lake.manifest import Entity, Manifest
+from shared.lake.manifest import Delivery, Entity, Manifest
 from shared.lake.snapshot import Snapshot
 from shared.settings import OUTPUT_TABLES, Hydration, Input
 from shared.tables.catalog import (
@@ -45,7 +45,11 @@ MEMBER_NAMES = ("SegmentName", "Segment")
 """What a table of memberships, one row each, calls the segment; in SegmentMembership itself also `Name`."""
 
 _LEFT_ALONE = re.compile(r"deduplication_.*|.*conflationmatchpairs|_.*|\..*", re.IGNORECASE | re.DOTALL)
-_TITLE = re.compile(r"(?:enrichment|prediction|model|segment|measure)_(.+)", re.IGNORECASE | re.DOTALL)
+_PREFIXES = {
+    ENRICHMENT: re.compile(r"enrichment_(.+)", re.IGNORECASE | re.DOTALL),
+    PREDICTION: re.compile(r"(?:prediction|model)_(.+)", re.IGNORECASE | re.DOTALL),
+    SEGMENT_MEMBERSHIP: re.compile(r"segment_(.+)", re.IGNORECASE | re.DOTALL),
+}
 _FROM = re.compile(r"(.+)From([A-Z].*)", re.DOTALL)
 _ANNOTATION = "outputtable"
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -64,19 +68,27 @@ class Part:
 Candidate = tuple[Manifest, Part]
 """An entity that belongs to a table, and the manifest that names it."""
 
+_Claim = tuple[str, int, Input]
+
 
 def claims(snapshot: Snapshot, hydration: Hydration) -> dict[str, list[Candidate]]:
-    """The entities of each table, in the order of their names; of one name the newest manifest first."""
+    """The entities of each table, in the order of their names; of one name the newest manifest first.
+
+    Where several manifests name an entity, the newest that delivers it decides which table it belongs to.
+    """
     found: dict[str, list[tuple[int, Candidate]]] = {table: [] for table in OUTPUT_TABLES}
     business = hydration.audience(snapshot.environment) == "businesses"
-    for manifest in newest_first(snapshot):
-        for entity in manifest.entities:
-            table, place, one = _claim(entity, hydration)
-            if table:
-                found[table].append((place, (manifest, _part(entity, one, business=business))))
-    return {
-        table: [candidate for _, candidate in sorted(some, key=lambda one: one[0])] for table, some in found.items()
-    }
+    versions = [(manifest, entity) for manifest in newest_first(snapshot) for entity in manifest.entities]
+    delivering_first = sorted(versions, key=lambda one: one[1].delivery is Delivery.NOT_DELIVERED)
+    decided: dict[str, _Claim] = {}
+    for _, entity in delivering_first:
+        decided.setdefault(entity.name.casefold(), _claim(entity, hydration))
+    for manifest, entity in versions:
+        table, place, one = decided[entity.name.casefold()]
+        if table:
+            found[table].append((place, (manifest, _part(table, entity, one, business=business))))
+    by_place = {table: sorted(some, key=lambda one: one[0]) for table, some in found.items()}
+    return {table: [candidate for _, candidate in some] for table, some in by_place.items()}
 
 
 def newest_first(snapshot: Snapshot) -> list[Manifest]:
@@ -85,13 +97,13 @@ def newest_first(snapshot: Snapshot) -> list[Manifest]:
     return sorted(by_path, key=lambda one: one.last_modified or _NEVER, reverse=True)
 
 
-def _claim(entity: Entity, hydration: Hydration) -> tuple[str, int, Input]:
+def _claim(entity: Entity, hydration: Hydration) -> _Claim:
     """The table that an entity belongs to, its place among the names of the table, and what is particular to it."""
     for table in OUTPUT_TABLES:
         for place, one in enumerate(hydration.options(table).entities or ()):
             if matches(entity.name, one.name):
                 return table, place, one
-    notes = {name.rpartition(":")[2].casefold(): text for name, text in entity.annotations}
+    notes = {name.rpartition(":")[2].strip().casefold(): text.strip() for name, text in entity.annotations}
     wanted = notes.get(_ANNOTATION, "").casefold()
     if not wanted and is_other(entity.name, hydration):
         return "", 0, Input("")
@@ -125,12 +137,12 @@ def is_other(name: str, hydration: Hydration) -> bool:
     return name.casefold() in tables or _LEFT_ALONE.fullmatch(name) is not None
 
 
-def _part(entity: Entity, one: Input, *, business: bool) -> Part:
+def _part(table: str, entity: Entity, one: Input, *, business: bool) -> Part:
     """The entity with what nobody said of it: the title is its name without what marks it, the type the audience's."""
-    by_provider = _FROM.fullmatch(entity.name)
-    by_prefix = _TITLE.fullmatch(entity.name)
+    by_prefix = _PREFIXES[table].fullmatch(entity.name) if table in _PREFIXES else None
+    by_provider = _FROM.fullmatch(entity.name) if table == ENRICHMENT and not by_prefix else None
     title = by_prefix[1] if by_prefix else by_provider[1] if by_provider else entity.name
-    provider = by_provider[2] if by_provider and not by_prefix else PROVIDER
+    provider = by_provider[2] if by_provider else PROVIDER
     members = "Customer"
     if business:
         of_contacts = any(attribute.name.casefold() == "contactid" for attribute in entity.attributes)

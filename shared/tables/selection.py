@@ -47,8 +47,10 @@ def _is(name: str, attributes: Sequence[Attribute]) -> bool:
 
 
 def _limited(options: TableOptions, keeps: Callable[[str], bool]) -> TableOptions:
-    include = None if options.include is None else tuple(filter(keeps, options.include))
-    return replace(options, include=include or None, exclude=tuple(filter(keeps, options.exclude)))
+    include = options.include
+    if include:  # an empty list stays one: nothing but what a row needs
+        include = tuple(filter(keeps, include)) or None
+    return replace(options, include=include, exclude=tuple(filter(keeps, options.exclude)))
 
 
 def lengths(texts: Sequence[str], options: TableOptions, *, table: str) -> Mapping[str, int]:
