@@ -138,6 +138,8 @@ def _table(planning: Planning) -> Draft:
     drafted, duplicates = _profile(planning, fitted) if table == CUSTOMER_PROFILE else _child(planning, fitted)
     set_name = existing.set_name if existing else wanted.set_name
     notes = no_longer_delivered(existing, inputs.delivered(table, source), hydration.publisher_prefix)
+    if hydration.options(table).keep_days and catalog.TIME_STAMP not in inputs.written(table, source):
+        notes += (f"keep_days has no effect: the lake's entity has no {catalog.TIME_STAMP}.",)
     key = catalog.key_name(hydration.publisher_prefix, table)
     return Draft(drafted, "id::VARCHAR", set_name, key, duplicates, notes)
 

@@ -10,6 +10,7 @@ from shared.settings.model import OUTPUT_TABLES, Input, TableOptions
 
 _KEYS = ("enabled", "include", "exclude", "entities", "lengths", "truncate", "keep_days")
 _MOST_OF_A_TEXT = 1_048_576
+_MOST_DAYS = 36_500
 
 # How the file calls what is particular to the entities of a table, and which field of Input it is.
 _PARTICULARS = {
@@ -95,8 +96,8 @@ def _keep_days(section: Section, table: str) -> float | None:
         return None
     if table != "UnifiedActivity":
         section.say("keep_days", "is an option of UnifiedActivity only: no other table has a time stamp.")
-    elif is_number(value) and value > 0:
+    elif is_number(value) and 0 < value <= _MOST_DAYS:
         return float(value)
     else:
-        section.fault("keep_days", "a number of days greater than 0")
+        section.fault("keep_days", f"a number of days greater than 0, at most {_MOST_DAYS}")
     return None

@@ -23,6 +23,7 @@ SEGMENT_MEMBERSHIP = "SegmentMembership"
 
 CUSTOMER_ID = "CustomerId"
 IDENTIFIER = "Identifier"
+TIME_STAMP = "ActivityTimeStamp"
 
 LOOKUP = "lookupfield_customer"
 """The lookup to the profile that every other output table has, without the publisher's prefix."""
@@ -154,7 +155,7 @@ TABLES: Mapping[str, OutputTable] = {
                 Field("SourceEntityName", "Name of the source entity"),
                 Field("SourceActivityId", "Primary key from the source entity"),
                 Field("ActivityType", "Semantic activity type or name of custom activity"),
-                Field("ActivityTimeStamp", "Activity time stamp", Kind.DATETIME),
+                Field(TIME_STAMP, "Activity time stamp", Kind.DATETIME),
                 Field("Title", "Title or name of the activity"),
                 Field("Description", "Activity description"),
                 Field("URL", "Link to an external URL specific to the activity"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from shared.settings import Hydration
 from shared.tables import sql, values
@@ -12,11 +12,12 @@ from shared.tables.catalog import (
     CUSTOMER_ID,
     CUSTOMER_PROFILE,
     LOOKUP,
+    TIME_STAMP,
     key_name,
     table_name,
 )
 from shared.tables.keys import KeyColumn
-from shared.tables.values import Column
+from shared.tables.values import Column, Kind
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ def output(
     faults = ", ".join(["fault", *(values.fault(column) for column in columns), nobody])
     tail = f"""',"{prefix}_{LOOKUP}@odata.bind":"/{profile_set}(', profile, ')"}}'"""
     record = f"concat({_head(table, prefix)}, {_cells(columns)}, {tail})"
-    stamp = next((one for one in columns if one.source == "ActivityTimeStamp"), None)
-    expired = "false"
-    if before is not None and stamp is not None:
-        # As JSON a moment has one spelling, which sorts by time.
-        expired = f"{values.fault(stamp)} IS NULL AND {values.json_value(stamp)} < '\"{before:%Y-%m-%dT%H:%M:%SZ}\"'"
+    expired = _older(before, prefix) if before is not None else "false"
     return Rows(select, f"coalesce({faults})", record, "md5(record)::UUID", "profile IS NULL", expired)
+
+
+def _older(before: datetime, prefix: str) -> str:
+    """SQL: whether an activity is older; as JSON a moment has one spelling, which sorts by time."""
+    stamp = Column(logical_name(prefix, TIME_STAMP), TIME_STAMP, Kind.DATETIME)
+    moment = before.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    return f"{values.fault(stamp)} IS NULL AND {values.json_value(stamp)} < '\"{moment}Z\"'"
 
 
 def keys_of_profile(key_columns: Sequence[KeyColumn]) -> str:
