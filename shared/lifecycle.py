@@ -79,7 +79,8 @@ def _no_manifest(services: Services, environment: str) -> str:
     patience = timedelta(seconds=services.settings.hydration.whole_within_seconds)
     for run in services.store.waiting_runs(environment):
         if run.opened is None or services.clock.now() - run.opened >= patience:
-            reason = f"The folder ci_{environment} has no model.json: Customer Insights has written nothing to it."
+            what = "no model.json or manifest.cdm.json"
+            reason = f"The folder ci_{environment} has {what}: Customer Insights has written nothing to it."
             end_run(services, run, Status.FAILED, reason)
     return "no manifest is there"
 
