@@ -14,6 +14,7 @@ from shared.tables.catalog import (
     LOOKUP,
     TIME_STAMP,
     key_name,
+    logical_name,
     table_name,
 )
 from shared.tables.keys import KeyColumn
