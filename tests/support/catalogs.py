@@ -26,8 +26,9 @@ def source(name: str, dataverse: str | None = None, **tables: tuple[str | None, 
     return DataSource(name, dataverse, made)
 
 
-def hydration(*sources: DataSource, prefix: str = "msdynci", businesses: bool = False, **tables: Any) -> Hydration:
-    """A configuration; options by output table: `CustomerProfile={"exclude": ("Email",)}`."""
+def hydration(*sources: DataSource, **settings: Any) -> Hydration:
+    """A configuration: `prefix`, `businesses`, and options by table: `CustomerProfile={"exclude": ("Email",)}`."""
+    prefix, businesses = settings.pop("prefix", "msdynci"), settings.pop("businesses", False)
     audience: Audience = "businesses" if businesses else "individuals"
     return Hydration(
         publisher_prefix=prefix,
@@ -35,7 +36,7 @@ def hydration(*sources: DataSource, prefix: str = "msdynci", businesses: bool = 
         whole_within_seconds=60,
         environments={ENVIRONMENT: Environment(ENVIRONMENT, CRM, audience)},
         data_sources={one.name: one for one in sources},
-        tables={name: TableOptions(**options) for name, options in tables.items()},
+        tables={name: TableOptions(**options) for name, options in settings.items()},
         removal=Removal(),
     )
 
