@@ -2,6 +2,8 @@
 
 DuckDB takes other encodings and gzip too, but then it may end early and say nothing: rows that end with CRLF in UTF-16
 or Latin-1 are read as no row at all, a gzip file that was cut off as a shorter one. Such files are copied first.
+So are files with bytes that are no text in their encoding, once they were found: DuckDB would refuse the whole file.
+In the copy UNREADABLE stands for each such sequence, and only the rows that hold one are rejected.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from shared.errors import CorruptSnapshotError
 from shared.lake.manifest import FileFormat
+from shared.tables.guids import UNREADABLE
 
 HEAD = 256 * 1024
 """Bytes that are looked at before a file is read."""
@@ -27,6 +30,23 @@ _READABLE = _UTF_8 | {"utf-16", "utf-16-le", "utf-16-be", "iso8859-1", "cp1252"}
 _GZIP = 31  # zlib's number for a gzip header and its checksum
 _PIECE = 4 * 1024 * 1024
 _MOST_OF_A_ROW = 16 * 1024 * 1024  # characters; DuckDB is told to refuse half of it
+
+
+class NotTextError(CorruptSnapshotError):
+    """A file holds bytes that are no text in its encoding. Read once more and mended, only their rows are lost."""
+
+
+def _mend(fault: UnicodeError) -> tuple[str, int]:
+    """Replaces what the decoder calls one invalid sequence, which never reaches into the valid character after it."""
+    if not isinstance(fault, UnicodeDecodeError):
+        raise fault
+    return UNREADABLE, fault.end
+
+
+MEND = "hydration.mend"
+"""Decoding with these `errors` puts UNREADABLE for each invalid sequence."""
+
+codecs.register_error(MEND, _mend)
 
 
 @dataclass(frozen=True)
@@ -70,13 +90,19 @@ def beginning(head: bytes, form: FileFormat, path: str, *, whole: bool) -> Begin
     )
 
 
-def write_copy(blocks: Iterable[bytes], form: FileFormat, path: str, copy: Path) -> None:
-    """Write the file's blocks to `copy`, in UTF-8 and with rows that end with LF. Raises CorruptSnapshotError."""
+def write_copy(
+    blocks: Iterable[bytes], form: FileFormat, path: str, copy: Path, *, mend: bool = False, in_place: bool = False
+) -> None:
+    """Write the file's blocks to `copy`, in UTF-8 and with rows that end with LF. Raises CorruptSnapshotError.
+
+    Invalid bytes raise NotTextError, or are mended. What could be read `in_place` keeps its line ends, so that a CR
+    amid its rows is refused as it is there.
+    """
     if form.compression == "gzip":
         blocks = _inflated(blocks, path)
-    texts = _decoded(blocks, form, path)
+    texts = _decoded(blocks, form, path, errors=MEND if mend else "strict")
     with copy.open("w", encoding="utf-8", newline="") as stream:
-        stream.writelines(line_feeds(texts, form))
+        stream.writelines(texts if in_place else line_feeds(texts, form))
 
 
 def line_feeds(texts: Iterable[str], form: FileFormat) -> Iterator[str]:
@@ -105,7 +131,7 @@ def line_feeds(texts: Iterable[str], form: FileFormat) -> Iterator[str]:
 def count_rows(blocks: Iterable[bytes], form: FileFormat, path: str, width: int) -> int | None:
     """The rows of a file in UTF-8 with LF, its header among them; None where one has not `width` columns.
 
-    Exact and slow (some 100 MB a second). Raises CorruptSnapshotError for text that is not UTF-8.
+    Exact and slow (some 100 MB a second). Raises NotTextError for text that is not UTF-8.
     """
     row, held, rows = _row_pattern(form, width), "", 0
     for text in itertools.chain(_decoded(blocks, form, path), ["\n"]):
@@ -156,20 +182,24 @@ def _codec(form: FileFormat) -> str:
     return "utf-8" if form.encoding in _UTF_8 else form.encoding
 
 
-def _decoded(blocks: Iterable[bytes], form: FileFormat, path: str) -> Iterator[str]:
-    decoder, first = codecs.getincrementaldecoder(_codec(form))(), True
+def _decoded(blocks: Iterable[bytes], form: FileFormat, path: str, errors: str = "strict") -> Iterator[str]:
+    decoder, first = codecs.getincrementaldecoder(_codec(form))(errors=errors), True
     try:
         for block in blocks:
             text = decoder.decode(block)
             yield text.removeprefix("\ufeff") if first else text
             first = first and not text
         yield decoder.decode(b"", final=True)
-    except UnicodeError:
+    except UnicodeDecodeError:
+        raise _not_text(form, path, NotTextError) from None
+    except UnicodeError:  # UTF-16 without its mark
         raise _not_text(form, path) from None
 
 
-def _not_text(form: FileFormat, path: str) -> CorruptSnapshotError:
-    return CorruptSnapshotError(f"The text of the file {path} is not valid {form.encoding.upper()}.")
+def _not_text(
+    form: FileFormat, path: str, error: type[CorruptSnapshotError] = CorruptSnapshotError
+) -> CorruptSnapshotError:
+    return error(f"The text of the file {path} is not valid {form.encoding.upper()}.")
 
 
 def _inflated(blocks: Iterable[bytes], path: str) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """An entity's files as a view of texts: every cell as it stands, nothing cast, and every structural fault found.
 
 A file that is cut off, has rows of another width or an open quote, or whose header does not agree with the manifest
-fails its table: a lost row must never look like a removed one.
+fails its table: a lost row must never look like a removed one. Bytes that are no text in the file's encoding raise
+NotTextError; read again with `mend`, UNREADABLE stands for them, and whoever validates the cells rejects their rows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from shared.delta import delimited, parquet, plain
 from shared.delta.delimited import MOST_OF_A_LINE, Place
+from shared.delta.plain import NotTextError
 from shared.errors import ConfigurationError, CorruptSnapshotError, TransientError
 from shared.lake.manifest import Entity, FileFormat, Partition
 from shared.lake.snapshot import Snapshot
@@ -27,6 +29,8 @@ from shared.tables import sql
 if TYPE_CHECKING:
     import duckdb
 
+__all__ = ["Lake", "NotTextError", "Origin", "define_view", "describe", "faults"]
+
 _BLOCK = 4 * 1024 * 1024
 _LAKE = "az://"
 _COPY = "copy of "
@@ -34,6 +38,7 @@ _MOST_OF_A_NAME = 200
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _FILE = re.compile(r"^  file = (.+)$", re.MULTILINE)
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_NO_TEXT = ("Invalid unicode", "Invalid string encoding", "Invalid JSON found in Parquet", "access index")
 _SENTENCE = re.compile(r"\n([^\n]+)\n+Possible (?:fixes|Solution)")
 
 
@@ -51,21 +56,26 @@ class Lake(Protocol):
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How a group of files is read alike. `columns` are those of Parquet."""
+    """How a group of files is read alike. `columns` are those of Parquet, `copy` has some of them, of one file."""
 
     format: FileFormat
     header: bool = False
     columns: parquet.Columns = ()
+    copy: str = ""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an entity's files are, and a folder for copies of those that cannot be read in place."""
+    """Where an entity's files are, and a folder for copies of those that cannot be read in place.
+
+    With `mend` all texts are read from copies in which UNREADABLE stands for bytes that are no text.
+    """
 
     lake: Lake
     snapshot: Snapshot
     container: str
     folder: Path
+    mend: bool = False
 
 
 def define_view(
@@ -73,12 +83,13 @@ def define_view(
 ) -> None:
     """Create a view with these attributes of the entity, as texts, over all its files.
 
-    Raises CorruptSnapshotError where a header or format cannot be; other faults show when the view is read.
+    Raises CorruptSnapshotError where a header or format cannot be, NotTextError unless `mend` is asked for; other
+    faults, and bytes that are no text, show when the view is read.
     """
     groups: dict[_Dialect, list[Place]] = defaultdict(list)
     for partition in entity.partitions:
         if origin.snapshot.files[partition.path].length:
-            dialect, place = _place(connection, partition, entity, origin)
+            dialect, place = _place(connection, partition, entity, attributes, origin)
             groups[dialect].append(place)
     wanted = {attribute.name: number for number, attribute in enumerate(entity.attributes)}
     picked = ", ".join(f"c{wanted[name]} AS {sql.name(name)}" for name in attributes)
@@ -92,7 +103,8 @@ def faults() -> Iterator[None]:
     """What DuckDB raises while it reads the lake, as errors of the app.
 
     TransientError for what happens on the way to a file, ConfigurationError for too little memory, and
-    CorruptSnapshotError for what stands in a file: trying again would find it there again.
+    CorruptSnapshotError for what stands in a file: trying again would find it there again. Of these, NotTextError for
+    bytes that are no text in the file's encoding: its rows can be read with `mend`, on a new connection.
     """
     import duckdb  # noqa: PLC0415  a quarter second of cold start
 
@@ -103,7 +115,9 @@ def faults() -> Iterator[None]:
     except (duckdb.OperationalError, duckdb.ConnectionException, duckdb.InterruptException) as fault:
         raise TransientError(f"The snapshot could not be compared: {describe(fault)}") from None
     except duckdb.Error as fault:  # for damaged Parquet and invalid UTF-8 DuckDB has many
-        raise CorruptSnapshotError(f"The snapshot cannot be read: {describe(fault)}") from None
+        # The line that it quotes may say so too: then reading once more finds the same fault.
+        error = NotTextError if any(sign in str(fault) for sign in _NO_TEXT) else CorruptSnapshotError
+        raise error(f"The snapshot cannot be read: {describe(fault)}") from None
 
 
 def describe(fault: Exception) -> str:
@@ -119,6 +133,8 @@ def describe(fault: Exception) -> str:
     for sign, what in (
         ("unterminated quote", "a quoted value does not end, or something follows its closing quote"),
         ("Invalid unicode", "the text is not valid UTF-8"),
+        ("Invalid string encoding", "the text is not valid UTF-8"),
+        ("Invalid JSON found in Parquet", "a column of JSON holds what is none"),
         ("Maximum line size", f"the line is longer than {MOST_OF_A_LINE:,} bytes"),
         ("state machine", "rows end sometimes with CRLF and sometimes with LF, or a quote does not end"),
         ("access index", "the text is not valid UTF-8, or the file is damaged"),
@@ -138,7 +154,11 @@ def _own_words(message: str) -> str:
 
 
 def _place(
-    connection: duckdb.DuckDBPyConnection, partition: Partition, entity: Entity, origin: Origin
+    connection: duckdb.DuckDBPyConnection,
+    partition: Partition,
+    entity: Entity,
+    attributes: Sequence[str],
+    origin: Origin,
 ) -> tuple[_Dialect, Place]:
     """How a file is read, and from where: from the lake, or from a copy that DuckDB reads without silence."""
     form, file = partition.format, origin.snapshot.files[partition.path]
@@ -148,19 +168,35 @@ def _place(
         blocks=partial(origin.lake.read_blocks, partition.path, file.etag),
     )  # fmt: skip
     if form.kind == "parquet":
-        return _Dialect(form, columns=parquet.columns(connection, remote.path, partition.path, entity)), remote
+        columns = parquet.columns(connection, remote.path, partition.path, entity, set(attributes), mend=origin.mend)
+        return _parquet(_Dialect(form, columns=columns), remote, origin.folder)
     plain.refuse_unreadable(form, partition.path)
     head = origin.lake.read_head(partition.path, plain.HEAD, file.etag)
     begins = plain.beginning(head, form, partition.path, whole=file.length <= plain.HEAD)
     header = _is_header(begins.record, partition, entity)
     dialect = _Dialect(replace(form, compression="none", encoding="utf-8"), header=header)
     place = replace(remote, filled=begins.filled or (not header and bool(begins.record)))
-    return dialect, place if begins.in_place else _copied(place, form, origin.folder)
+    if begins.in_place and not origin.mend:
+        return dialect, place
+    return dialect, _copied(place, form, origin, in_place=begins.in_place)
 
 
-def _copied(place: Place, form: FileFormat, folder: Path) -> Place:
-    copy = folder / _name_of_copy(place.shown)
-    plain.write_copy(place.blocks(), form, place.shown, copy)
+def _parquet(dialect: _Dialect, place: Place, folder: Path) -> tuple[_Dialect, Place]:
+    """The file itself, or a local one where columns of it had to be copied."""
+    if not any(column.copied for column in dialect.columns):
+        return dialect, place
+    file = folder / _name_of_copy(place.shown)
+    with file.open("wb") as stream:
+        stream.writelines(place.blocks())
+    copied = "-".join(str(number) for number, column in enumerate(dialect.columns) if column.copied)
+    copy = folder / f"{file.name}.{hashlib.sha256(copied.encode()).hexdigest()[:12]}"  # views may differ in columns
+    parquet.write_texts(file, dialect.columns, copy, place.shown)
+    return replace(dialect, copy=str(copy)), replace(place, path=str(file), name=str(file))
+
+
+def _copied(place: Place, form: FileFormat, origin: Origin, *, in_place: bool) -> Place:
+    copy = origin.folder / _name_of_copy(place.shown)
+    plain.write_copy(place.blocks(), form, place.shown, copy, mend=origin.mend, in_place=in_place)
     return replace(place, path=str(copy), name=str(copy), size=copy.stat().st_size, blocks=partial(_blocks, copy))
 
 
@@ -198,7 +234,7 @@ def _scans(
     connection: duckdb.DuckDBPyConnection, dialect: _Dialect, places: Sequence[Place], entity: Entity
 ) -> list[str]:
     if dialect.format.kind == "parquet":
-        return [parquet.scan([place.path for place in places], dialect.columns)]
+        return [parquet.scan([place.path for place in places], dialect.columns, dialect.copy)]
     return delimited.scans(connection, dialect.format, places, len(entity.attributes), header=dialect.header)
 
 

@@ -38,24 +38,33 @@ class Reader:
     lake: Lake
     folder: Path
 
-    def rows(self, contents: Contents, attributes: Sequence[str] = ABC, **form: Any) -> Rows:
+    def rows(self, contents: Contents, attributes: Sequence[str] = ABC, **options: Any) -> Rows:
         """Put the files there and read them."""
         files = {f"{FOLDER}/{name}": self._put(f"{FOLDER}/{name}", content) for name, content in contents.items()}
-        return self.read(files, attributes, **form)
+        return self.read(files, attributes, **options)
 
-    def read(self, files: Mapping[str, File], attributes: Sequence[str] = ABC, **form: Any) -> Rows:
-        """Every row, in order."""
-        given = FileFormat(**{"kind": "csv", **form})
+    def read(
+        self,
+        files: Mapping[str, File],
+        attributes: Sequence[str] = ABC,
+        *,
+        picked: Sequence[str] = (),
+        mend: bool = False,
+        forms: Sequence[FileFormat] = (),
+        **form: Any,
+    ) -> Rows:
+        """Every row, in order. `forms` are those of the files, where they are not all of one form."""
+        given = forms or [FileFormat(**{"kind": "csv", **form})] * len(files)
         entity = Entity(
             "E",
             tuple(Attribute(name, "string") for name in attributes),
-            tuple(Partition(path, path, given) for path in files),
+            tuple(Partition(path, path, one) for path, one in zip(files, given, strict=True)),
         )
         snapshot = Snapshot("one", (), files, (), {}, "", None)
-        origin = source.Origin(self.lake, snapshot, self.container.container_name, self.folder)
+        origin = source.Origin(self.lake, snapshot, self.container.container_name, self.folder, mend=mend)
         self.connection.execute("DROP VIEW IF EXISTS e")
         with source.faults():
-            source.define_view(self.connection, "e", entity, attributes, origin)
+            source.define_view(self.connection, "e", entity, picked or attributes, origin)
             return self.connection.execute("SELECT * FROM e ORDER BY ALL NULLS FIRST").fetchall()
 
     def fault(self, contents: Contents | str | bytes, **options: Any) -> str:

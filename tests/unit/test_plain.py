@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.delta import plain
@@ -105,6 +105,42 @@ def test_a_file_that_is_damaged_is_refused(content: bytes, form: FileFormat, rea
     with pytest.raises(CorruptSnapshotError, match=reason) as raised:
         copied(content, form, tmp_path)
     assert "ci_one/1.csv" in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 100])
+@pytest.mark.parametrize(
+    ("content", "encoding", "expected"),
+    [
+        (b'a,\xe6\xbc\r\nb,"\xf0\x9f"\r\n\xc3', "utf-8", 'a,\ufdd0\nb,"\ufdd0"\n\ufdd0'),
+        (b"a\xe6\xbc,\xe6\xbc\xa2,\x80\xbf\n", "utf-8", "a\ufdd0,漢,\ufdd0\ufdd0\n"),
+        (b"\xef\xbb,a\n", "utf-8-sig", "\ufdd0,a\n"),
+        (b"\xef\xbb\xbf\xff,a\n", "utf-8-sig", "\ufdd0,a\n"),
+        (b"\xff\xfe\x3d\xd8,\0a\0\n\0", "utf-16", "\ufdd0,a\n"),
+        (b"\x00\xdca\0\n\0\x3d\xd8", "utf-16-le", "\ufdd0a\n\ufdd0"),
+        (b"a\0\n\0b", "utf-16-le", "a\n\ufdd0"),
+        (b"\x8d\xe9\n", "cp1252", "\ufdd0é\n"),
+    ],
+)
+def test_a_mended_copy_keeps_all_but_what_is_no_text(
+    content: bytes, encoding: str, expected: str, size: int, tmp_path: Path
+) -> None:
+    form = FileFormat("csv", encoding=encoding)
+    with pytest.raises(plain.NotTextError, match=f"ci_one/1.csv is not valid {encoding.upper()}"):
+        copied(content, form, tmp_path, size)
+    plain.write_copy(blocks(content, size), form, "ci_one/1.csv", tmp_path / "copy", mend=True)
+    assert (tmp_path / "copy").read_bytes().decode() == expected
+
+
+@given(st.binary(max_size=30), st.integers(1, 8))
+def test_what_is_mended_does_not_depend_on_how_the_bytes_arrive(content: bytes, size: int) -> None:
+    assume("\ufffd".encode() not in content)
+    found = "".join(plain._decoded(blocks(content, size), CSV, "ci_one/1.csv", plain.MEND))
+    assert found == content.decode("utf-8", "replace").replace("\ufffd", "\ufdd0").removeprefix("\ufeff")
+
+
+def test_a_copy_of_what_could_be_read_in_place_keeps_its_line_ends(tmp_path: Path) -> None:
+    plain.write_copy([b"a\rb\r\n\xff\n"], CSV, "ci_one/1.csv", tmp_path / "copy", mend=True, in_place=True)
+    assert (tmp_path / "copy").read_bytes().decode() == "a\rb\r\n\ufdd0\n"
 
 
 @pytest.mark.parametrize(
