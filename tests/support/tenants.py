@@ -21,7 +21,9 @@ from tests import oracle
 from tests.support.dataverse import assert_equal
 
 LINKED = {f"CustomerId Backstamping Hydration: {table}": table for table in ("contact", "lead")}
-SUBJECTS = {"CustomerProfile": "CustomerProfile", "AlternateKey": "AlternateKey"} | LINKED
+PROCESSES = ("unification", "matching", "segments")
+"""The folders of the sample that a tenant has: the profiles, and one table that is made of several entities."""
+SUBJECTS = {name: name for name in ("CustomerProfile", "AlternateKey", "SegmentMembership")} | LINKED
 """Tasks by name, with the name that the oracle knows them by."""
 COUNTS = ("created", "changed", "unchanged", "removed", "writes", "rejected", "missing", "held")
 
@@ -50,6 +52,8 @@ class Tenant:
         folder = self.root / f"tenant{self.number}" / f"day{day}"
         if not folder.exists():
             for file in sorted((self.root / f"day{day}").rglob("*.*")):
+                if file.relative_to(self.root / f"day{day}").parts[1] not in PROCESSES or file.is_dir():
+                    continue
                 path = folder / self._own(str(file.relative_to(self.root / f"day{day}")))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 content = file.read_bytes()
