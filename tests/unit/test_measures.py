@@ -31,8 +31,8 @@ def objects(*contents: Delivered) -> dict[str, str]:
 
 
 def test_a_customer_is_a_record_with_all_its_measures() -> None:
-    columns = (*CUSTOMER, "Visits:int64", "Average basket:decimal", "Rate:double", "Loyal:boolean")
-    columns += ("First:date", "Last:dateTime", "Store", "Extra:json", "Key:guid")
+    numbers = ("Visits:int64", "Average basket:decimal", "Rate:double", "Loyal:boolean")
+    columns = (*CUSTOMER, *numbers, "First:date", "Last:dateTime", "Store", "Extra:json", "Key:guid")
     cells = ("C-1", "+7", "12.50", "1e-1", "TRUE", "2020-02-29", "2024-01-31T10:20:30.250+01:00", 'Köln "1"')
     row = (*cells, '{ "b" : 1, "a" : [ 2 ] }', SPELLED)
     assert output("CustomerMeasure", measures(columns, row)).only == {

@@ -203,7 +203,7 @@ def test_the_order_of_rows_and_entities_changes_nothing(rows: list[Cells], membe
     columns = ("Segment", "SegmentProvider")
     shuffled = list(rows), list(members)
     for one in shuffled:
-        seed.shuffle(one)  # type: ignore[arg-type]
+        seed.shuffle(one)
     profiles = ["C-1", GUID]
     found = output("SegmentMembership", memberships(columns, *rows), segment("Segment_x", *members), profiles=profiles)
     again = output(
