@@ -39,6 +39,13 @@ class Row:
     number: int | None
     content: str = ""
     fault: str | None = None
+    orphan: bool = False  # it points to a profile that is none
+    old: bool = False  # too old to be hydrated
+
+    @property
+    def cells(self) -> tuple[str | bool | None, ...]:
+        key = None if self.number is None else guid(self.number)
+        return key, f"key {self.number}", self.fault, self.content, self.orphan, self.old
 
 
 @dataclass
@@ -114,24 +121,26 @@ class Table:
 
 
 def _snapshot(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> Rows:
-    connection.execute("CREATE TABLE given (id UUID, source_key VARCHAR, fault VARCHAR, content VARCHAR)")
-    values = [
-        (None if row.number is None else guid(row.number), f"key {row.number}", row.fault, row.content) for row in rows
-    ]
-    if values:
-        connection.register("listed", pa.Table.from_pylist([dict(zip("abcd", row, strict=True)) for row in values]))
+    connection.execute(
+        "CREATE TABLE given (id UUID, source_key VARCHAR, fault VARCHAR, content VARCHAR, lost BOOLEAN, old BOOLEAN)"
+    )
+    if rows:
+        listed = [dict(zip("abcdef", row.cells, strict=True)) for row in rows]
+        connection.register("listed", pa.Table.from_pylist(listed))
         connection.execute("INSERT INTO given SELECT * FROM listed")
     return Rows(
         "SELECT * FROM given",
-        fault="fault",
+        fault="coalesce(fault, CASE WHEN lost THEN 'no profile' END)",
         record="""concat('{"id":"', id, '","content":', to_json(content), '}')""",
         entry=f"format_uuid5(sha1(unhex('{uuid.NAMESPACE_OID.hex}') || encode(content)))",
+        orphan="lost",
+        expired="old",
     )
 
 
 def all_sent(plan: Plan) -> list[tuple[int, int, int]]:
     counts: dict[int, int] = {}
     for row in plan.rows:
-        if row[1] != "keep":
+        if row[1] not in {"keep", "orphan"}:
             counts[row[2]] = counts.get(row[2], 0) + 1
     return [(chunk, rows, rows) for chunk, rows in counts.items()]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-import duckdb
 import pytest
 
 from shared import keys
@@ -15,17 +14,21 @@ from shared.delta import compare, engine
 from shared.delta.compare import Policy
 from shared.errors import CorruptSnapshotError, RequirementError
 from shared.lake.manifest import Entity
-from shared.lake.snapshot import Snapshot
+from shared.reading import Reading
 from shared.services import Services
 from shared.settings import Settings, load
-from shared.tables import catalog, rows
+from shared.tables import discovery, rows
+from shared.tables.catalog import ALTERNATE_KEY, TABLES
+from shared.tables.columns import columns
+from shared.tables.discovery import Delivered
 from tests.support import planning
-from tests.support.catalogs import CRM, entity, hydration, snapshot, source, unreadable
+from tests.support.catalogs import CRM, attributes, entity, hydration, snapshot, source, unreadable
 from tests.support.deltas import guid
 from tests.support.files import InMemory
 
 PROFILE = entity("Customer", "CustomerId", "CRM_contact_contactid")
-TABLE = entity("AlternateKey", *catalog.KEY_COLUMNS)
+TABLE = entity("AlternateKey", *TABLES[ALTERNATE_KEY].needs)
+WITH_RING = entity("AlternateKey", *TABLES[ALTERNATE_KEY].needs, "KeyRing")
 STORAGE = "DefaultEndpointsProtocol=http;AccountName=one;AccountKey=eA==;BlobEndpoint=http://127.0.0.1:1/one"
 BUS = "Endpoint=sb://127.0.0.1;SharedAccessKeyName=x;SharedAccessKey=y"
 SETTINGS = {"LakeStorage": STORAGE, "StatusStorage": STORAGE, "ServiceBus": BUS}
@@ -40,19 +43,14 @@ class OnlyTheLake:
     lake: InMemory
 
 
-def reading(
-    content: str,
-    delivered: Entity,
-    act: Callable[[duckdb.DuckDBPyConnection, Services, Snapshot, catalog.Catalog], Found],
-) -> Found:
+def reading(content: str, delivered: Entity, act: Callable[[Reading, Delivered], Found]) -> Found:
     # Rows that end with CRLF are copied: nothing is asked of a network.
     raw = content.replace("\n", "\r\n").encode()
     files = {part.path: raw for part in delivered.partitions}
     services = cast("Services", OnlyTheLake(load(SETTINGS, Path(__file__).parents[2]), InMemory(files)))
     found = snapshot([delivered])
-    read = catalog.read(found, hydration(source("CRM", CRM)))
     with engine.connect(services.settings) as (connection, _):
-        return act(connection, services, found, read)
+        return act(Reading(connection, services, found), discovery.read(found, hydration(source("CRM", CRM))))
 
 
 def pairs(content: str, delivered: Entity = TABLE) -> list[tuple[str, str]]:
@@ -88,13 +86,30 @@ def test_a_key_without_its_customer_is_refused(customer: str) -> None:
 
 
 def test_keys_that_are_not_delivered_are_never_none() -> None:
-    found = catalog.read(unreadable(snapshot([PROFILE]), Old=0), hydration(source("CRM", CRM)))
-
-    def define(connection: duckdb.DuckDBPyConnection, services: Services, some: Snapshot, _: catalog.Catalog) -> None:
-        keys.define_alternate_keys(connection, services, some, found)
-
+    found = discovery.read(unreadable(snapshot([PROFILE]), Old=0), hydration(source("CRM", CRM)))
     with pytest.raises(RequirementError, match=r"Old/model\.json cannot be read: it may deliver AlternateKey"):
-        reading("", PROFILE, define)
+        reading("", PROFILE, lambda some, _: keys.define_alternate_keys(some, found))
+
+
+def test_a_table_of_keys_without_what_it_needs_is_refused() -> None:
+    with pytest.raises(CorruptSnapshotError, match="AlternateKey table lacks EntityName, AlternateValue"):
+        pairs("", entity("AlternateKey", "DataSourceName", "CustomerId"))
+
+
+def defined(content: str, delivered: Entity) -> list[tuple[str | None, ...]]:
+    def define(some: Reading, found: Delivered) -> list[tuple[str | None, ...]]:
+        keys.define_alternate_keys(some, found)
+        columns_in_order = "data_source, entity, value, customer_id, preferred"
+        return some.connection.execute(f"SELECT {columns_in_order} FROM alternate_key ORDER BY ALL").fetchall()
+
+    return reading(content, delivered, define)
+
+
+def test_what_the_lake_prefers_is_read_of_its_key_ring_where_it_has_one() -> None:
+    ring = '"[{""preferredKey"":"" b "",""keys"":[""a""]}]"'
+    assert defined(f" CRM ,contact, a ,c,{ring}\n", WITH_RING) == [("CRM", "contact", "a", "c", "b")]
+    assert defined("CRM,contact,a,c\n", TABLE) == [("CRM", "contact", "a", "c", None)]
+    assert defined("c,a;b\n", PROFILE) == [("CRM", "contact", key, "c", None) for key in "ab"]
 
 
 # -- profiles without an id ----------------------------------------------------------------------------
@@ -106,9 +121,9 @@ def test_a_profile_without_an_id_is_a_row_without_a_key(customer: str | None) ->
     with planning.connection() as opened:
         opened.execute('CREATE TABLE customer AS SELECT unnest([?, ?]) AS "CustomerId"', ["one", customer])
         opened.execute("CREATE TABLE state (id UUID, entry UUID, mark VARCHAR)")
-        columns = catalog.profile_columns(entity("Customer", "CustomerId"), configured)
+        wanted = columns("CustomerProfile", configured, attributes("CustomerId"))
         with pytest.raises(CorruptSnapshotError, match="1 rows have no key"):
-            compare.stage(opened, rows.profile(columns, configured), Policy())
+            compare.stage(opened, rows.profile(wanted, configured), Policy())
 
 
 # -- links whose row did not leave ---------------------------------------------------------------------

@@ -31,7 +31,14 @@ class Attempt:
     committed: bool
 
 
-rows_drawn = st.builds(Row, NUMBERS, CONTENTS, st.sampled_from([None, None, None, "x: bad"]))
+FAULTS = st.sampled_from([(None, False), (None, False), (None, False), ("x: bad", False), (None, True)])
+rows_drawn = st.builds(
+    lambda number, content, fault, old: Row(number, content, fault[0], orphan=fault[1], old=old),
+    NUMBERS,
+    CONTENTS,
+    FAULTS,
+    st.sampled_from([False, False, False, True]),
+)
 policies = st.builds(Policy, st.booleans(), st.booleans(), st.just(10), st.sampled_from(["", "", "", "held"]))
 attempts = st.builds(
     lambda rows, policy, reach, exceptions, committed: Attempt(
@@ -45,6 +52,17 @@ attempts = st.builds(
 )
 
 
+def said(row: Row) -> str | None:
+    """Why a row is not written."""
+    return row.fault or ("no profile" if row.orphan else None)
+
+
+def rank(row: Row) -> tuple[bool, str, bool, str]:
+    """Of rows with one key the first one stays."""
+    fault = said(row)
+    return (fault is not None, fault or "", row.old, "" if fault else entry(row.content))
+
+
 @dataclass(frozen=True)
 class Model:
     """What the rules of the architecture say, row by row."""
@@ -55,19 +73,20 @@ class Model:
         best: dict[str, Row] = {}
         for row in attempt.rows:
             key = guid(row.number or 0)
-            rank = (row.fault is not None, "" if row.fault else entry(row.content))
-            other = best.get(key)
-            if other is None or rank < (other.fault is not None, "" if other.fault else entry(other.content)):
+            if key not in best or rank(row) < rank(best[key]):
                 best[key] = row
         return best
 
     def steps(self, attempt: Attempt) -> dict[str, str]:
-        wanted, steps = self.wanted(attempt), {}
+        wanted = self.wanted(attempt)
+        steps: dict[str, str] = {}
         for key, row in wanted.items():
             old = self.known.get(key)
-            if row.fault:
-                continue
-            if old is None:
+            if row.old:
+                steps |= {key: "remove"} if old else {}
+            elif said(row):
+                steps |= {key: "orphan"} if old and row.orphan else {}
+            elif old is None:
                 steps[key] = "create"
             elif attempt.policy.full or old[1] == "uncertain" or old[0] != entry(row.content):
                 steps[key] = "change"
@@ -99,6 +118,8 @@ class Model:
         for key, op in steps.items():
             if op == "keep" and state[key][1] != "uncertain":
                 state[key] = (state[key][0], "kept")
+            elif op == "orphan":
+                state[key] = (state[key][0], "uncertain")
         for key, (outcome, maybe) in self.outcomes(attempt).items():
             if outcome == "written" and steps[key] != "remove":
                 state[key] = (entry(wanted[key].content), "")
@@ -127,11 +148,12 @@ def test_state_is_what_the_model_says(tmp_path_factory: pytest.TempPathFactory, 
         plan = table.plan(attempt.rows, attempt.policy)
         steps, wanted, outcomes = model.steps(attempt), model.wanted(attempt), model.outcomes(attempt)
         assert {str(row[0]): row[1] for row in plan.rows} == steps
-        faulty = sum(row.fault is not None for row in wanted.values())
-        assert plan.delta.rejected == faulty
+        young = [row for row in wanted.values() if not row.old]
+        assert plan.delta.rejected == sum(said(row) is not None for row in young)
+        assert plan.delta.expired == len(wanted) - len(young)
         assert plan.duplicates == len(attempt.rows) - len(wanted)
         delta = plan.delta
-        assert delta.created + delta.changed + delta.unchanged + delta.rejected == len(wanted)  # no row without a word
+        assert delta.created + delta.changed + delta.unchanged + delta.rejected == len(young)  # no row without a word
         if not attempt.committed:
             model = Model(model.unresolved(attempt))
             table.pending.append(table.delta)

@@ -20,6 +20,7 @@ from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
 LEASE = 10.0
 PATIENCE = decide.Patience(settle=0, whole_within=0, resend=LEASE, tries=10)
 Message = TableMessage | ChunkMessage
+UNPLANNED = {TaskPhase.WAITING, TaskPhase.PLANNING}
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class World:
         elif message.step is Step.START and self.run.phase is Phase.STARTING and not dies:
             self.tasks = {key: Task("r", key, key, Kind.TABLE, key, updated=self.now) for key in self.plans}
             self.save_run(phase=Phase.PLANNING)
-            self.messages += [self.step(Step.PLAN, key) for key in self.plans]
+            self.send_plans()
         elif message.step is Step.PREPARE and self.run.phase is Phase.PREPARING and not dies:
             self.save_run(phase=Phase.SENDING)
         elif message.step in {Step.PLAN, Step.CLOSE} and message.task in self.tasks:
@@ -127,14 +128,20 @@ class World:
         if not dies:
             self.advance()
 
+    def send_plans(self) -> None:
+        self.messages += [self.step(Step.PLAN, task.key) for task in decide.plannable(list(self.tasks.values()))]
+
     def work_on_task(self, task: Task, step: Step, *, dies: bool) -> None:
         held = task.lease_until is not None and task.lease_until > self.now
         plans = step is Step.PLAN and self.run.phase is Phase.PLANNING
-        plans = plans and task.phase in {TaskPhase.WAITING, TaskPhase.PLANNING}
+        plans = plans and task.key in {one.key for one in decide.plannable(list(self.tasks.values()))}
         closes = step is Step.CLOSE and self.run.phase is Phase.SENDING and task.phase is TaskPhase.PLANNED
         closes = closes and not self.open_chunks(task.key)
         if held or not (plans or closes):
             return
+        if plans and not task.is_profile:
+            waits = [one.key for one in self.tasks.values() if one.is_profile and one.phase in UNPLANNED]
+            assert not waits, "the profiles are planned before what points to them"
         if dies:
             phase = TaskPhase.PLANNING if plans else TaskPhase.PLANNED
             lease = self.now + timedelta(seconds=LEASE)
@@ -146,6 +153,8 @@ class World:
         else:
             status = Status.SUCCESSFUL if closes else Status.SKIPPED
             self.save_task(task.key, phase=TaskPhase.ENDED, status=status, owner="", lease_until=None)
+        if plans and not dies and task.is_profile:
+            self.send_plans()
 
     def send(self, message: ChunkMessage, *, dies: bool) -> None:
         chunk, task = self.chunks[message.task, message.number], self.tasks[message.task]
@@ -163,7 +172,7 @@ class World:
 
 
 plans = st.dictionaries(
-    st.sampled_from(["profile", "key", "contact", "lead"]),
+    st.sampled_from(["CustomerProfile", "key", "contact", "lead"]),
     st.builds(Plan, st.none() | st.lists(st.integers(1, 4), max_size=3).map(tuple)),
 )
 fates = st.lists(

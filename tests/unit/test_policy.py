@@ -10,6 +10,7 @@ import pytest
 
 from shared.draft import Planning, policy
 from shared.lake.snapshot import Snapshot
+from shared.reading import Reading
 from shared.runs.model import Kind, Mode, Run, Task
 from shared.services import Services
 from shared.settings import Settings, load
@@ -23,6 +24,7 @@ PROFILE = entity("Customer", "CustomerId", "CRM_contact_contactid")
 STORAGE = "DefaultEndpointsProtocol=http;AccountName=one;AccountKey=eA==;BlobEndpoint=http://127.0.0.1:1/one"
 BUS = "Endpoint=sb://127.0.0.1;SharedAccessKeyName=x;SharedAccessKey=y"
 PROFILES, KEYS, CONTACT = catalog.CUSTOMER_PROFILE, catalog.ALTERNATE_KEY, "contact"
+ROWS = [one for one in catalog.TABLES if one not in {PROFILES, KEYS}]
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,15 @@ def hold(subject: str, found: Snapshot, *, key: str | None = None, linked: str =
         )
         opened.execute(f"CREATE TABLE link_source AS SELECT '{linked}' AS data_source, 'a' AS entity")
         task = Task("run", subject, subject, kind, subject)
-        return policy(Planning(services, opened, Run("run", ENVIRONMENT), task, found, former)).hold
+        return policy(Planning(Reading(opened, services, found), Run("run", ENVIRONMENT), task, former)).hold
 
 
-@pytest.mark.parametrize("subject", [PROFILES, KEYS, CONTACT])
+@pytest.mark.parametrize("subject", [PROFILES, KEYS, CONTACT, *ROWS])
 def test_nothing_is_held_where_all_is_known(subject: str) -> None:
     assert not hold(subject, snapshot([PROFILE]))
 
 
-@pytest.mark.parametrize("subject", [PROFILES, KEYS, CONTACT])
+@pytest.mark.parametrize("subject", [PROFILES, KEYS, CONTACT, *ROWS])
 def test_nothing_is_removed_while_a_manifest_cannot_be_read(subject: str) -> None:
     found = hold(subject, unreadable(snapshot([PROFILE]), Old=0))
     assert found.endswith("/Old/model.json cannot be read")
@@ -87,5 +89,5 @@ def test_what_is_gone_is_kept_where_that_is_configured() -> None:
     with planning.connection() as opened:
         task = Task("run", PROFILES, PROFILES, Kind.TABLE, PROFILES)
         run = Run("run", ENVIRONMENT, Mode.FULL)
-        found = policy(Planning(services, opened, run, task, snapshot([PROFILE])))
+        found = policy(Planning(Reading(opened, services, snapshot([PROFILE])), run, task))
     assert (found.full, found.remove, found.brake_percent, found.hold) == (True, False, 5, "")

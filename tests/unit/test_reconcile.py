@@ -17,7 +17,6 @@ from shared.runs.model import (
     LAST_STAGE,
     PROFILES,
     ROWS,
-    Environment,
     Kind,
     Phase,
     Run,
@@ -36,150 +35,17 @@ from shared.runs.reconcile import (
     SendClose,
     SendPlan,
     SendStart,
-    choose,
-    observe,
-    open_runs,
     outcome,
+    plannable,
     reconcile,
 )
 
 NOW = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 PATIENCE = Patience(settle=120, whole_within=7200, resend=300)
-EMPTY = Environment("e")
 
 
 def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
-
-
-# -- the lake ------------------------------------------------------------------------------------------
-
-
-def test_a_new_fingerprint_is_remembered_and_waits_until_it_has_settled() -> None:
-    first = observe(EMPTY, "a", whole=True, now=NOW, patience=PATIENCE)
-    assert (first.ready, first.waits_for) == (False, "the lake to be unchanged for a while")
-    assert first.environment == replace(EMPTY, seen_fingerprint="a", seen_since=NOW)
-    early = observe(first.environment, "a", whole=True, now=NOW + timedelta(seconds=119), patience=PATIENCE)
-    assert not early.ready
-    assert early.environment.seen_since == NOW
-    assert observe(early.environment, "a", whole=True, now=NOW + timedelta(seconds=120), patience=PATIENCE).ready
-
-
-def test_another_fingerprint_settles_anew() -> None:
-    known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(1000))
-    assert observe(known, "a", whole=True, now=NOW, patience=PATIENCE).ready
-    changed = observe(known, "b", whole=True, now=NOW, patience=PATIENCE)
-    assert not changed.ready
-    assert changed.environment.seen_since == NOW
-
-
-def test_a_fingerprint_without_a_time_counts_as_new() -> None:
-    assert not observe(replace(EMPTY, seen_fingerprint="a"), "a", whole=True, now=NOW, patience=PATIENCE).ready
-
-
-def test_a_snapshot_that_is_not_whole_is_waited_for_and_then_taken_as_it_is() -> None:
-    known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(500), incomplete_since=ago(7199))
-    waiting = observe(known, "a", whole=False, now=NOW, patience=PATIENCE)
-    assert (waiting.ready, waiting.waits_for) == (False, "the missing files")
-    assert waiting.environment.incomplete_since == ago(7199)
-    assert observe(known, "a", whole=False, now=NOW + timedelta(seconds=1), patience=PATIENCE).ready
-    assert observe(EMPTY, "a", whole=False, now=NOW, patience=PATIENCE).environment.incomplete_since == NOW
-
-
-def test_a_change_after_a_snapshot_was_taken_is_a_new_landing_with_all_its_time() -> None:
-    taken = replace(
-        EMPTY, seen_fingerprint="a", opened_fingerprint="a", seen_since=ago(9999), incomplete_since=ago(9999)
-    )
-    half = observe(taken, "b", whole=False, now=NOW, patience=PATIENCE)
-    assert half.environment.incomplete_since == NOW
-    more = observe(half.environment, "c", whole=False, now=NOW + timedelta(seconds=60), patience=PATIENCE)
-    assert more.environment.incomplete_since == NOW, "files that arrive one by one are one landing"
-
-
-def test_a_snapshot_that_became_whole_is_not_late_any_more() -> None:
-    known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(500), incomplete_since=ago(100))
-    assert observe(known, "a", whole=True, now=NOW, patience=PATIENCE) == observe(
-        replace(known, incomplete_since=None), "a", whole=True, now=NOW, patience=PATIENCE
-    )
-
-
-def waiting(number: int, fingerprint: str = "", *, manual: bool = False, tables: tuple[str, ...] = ()) -> Run:
-    return Run(f"run{number}", "e", manual=manual, tables=tables, fingerprint=fingerprint)
-
-
-def test_news_opens_an_automatic_run() -> None:
-    opening = open_runs(replace(EMPTY, opened_fingerprint="a"), [], "b")
-    assert (opening.opens, opening.taken_by, opening.superseded) == (True, (), ())
-    assert not open_runs(replace(EMPTY, opened_fingerprint="b"), [], "b").opens
-
-
-def test_a_waiting_run_without_a_snapshot_takes_it_and_covers_it() -> None:
-    opening = open_runs(EMPTY, [waiting(1)], "b")
-    assert opening.taken_by == (waiting(1, "b"),)
-    assert not opening.opens
-
-
-def test_a_run_for_some_tables_covers_no_snapshot() -> None:
-    opening = open_runs(EMPTY, [waiting(1, manual=True, tables=("AlternateKey",))], "b")
-    assert [run.fingerprint for run in opening.taken_by] == ["b"]
-    assert opening.opens
-
-
-def test_a_newer_snapshot_covers_automatic_runs_that_wait_with_an_older_one() -> None:
-    older = [waiting(1, "a"), waiting(2, "a", manual=True), waiting(3, "a", manual=True, tables=("AlternateKey",))]
-    assert open_runs(EMPTY, older, "b").superseded == (older[0],)
-    assert open_runs(replace(EMPTY, opened_fingerprint="b"), older, "b").superseded == ()
-    again = open_runs(replace(EMPTY, opened_fingerprint="b"), [*older, waiting(4)], "b")
-    assert again.superseded == (older[0],), "the run that takes it now covers the older one as well"
-    assert open_runs(EMPTY, [waiting(1, "b")], "b").superseded == ()
-
-
-def test_a_run_that_gave_its_snapshot_up_is_covered_by_one_that_waits_with_the_new_one() -> None:
-    given_up, newer, asked_for = waiting(1), waiting(2, "b"), waiting(3, manual=True)
-    opening = open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up, newer, asked_for], "b")
-    assert opening.superseded == (given_up,)
-    assert [run.id for run in opening.taken_by] == [asked_for.id], "what a person asked for is done"
-    assert open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up], "b").taken_by == (waiting(1, "b"),)
-    some = replace(newer, manual=True, tables=("AlternateKey",))
-    assert open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up, some], "b").superseded == ()
-
-
-runs_that_wait = st.lists(
-    st.builds(
-        waiting,
-        st.integers(1, 9),
-        st.sampled_from(["", "a", "b"]),
-        manual=st.booleans(),
-        tables=st.sampled_from([(), ("T",)]),
-    ),
-    unique_by=lambda run: run.id,
-)
-
-
-@given(runs_that_wait, st.sampled_from(["", "a", "b"]), st.integers(2, 5))
-def test_a_snapshot_announced_n_times_opens_one_run(found: list[Run], opened: str, times: int) -> None:
-    environment, opens = replace(EMPTY, opened_fingerprint=opened), 0
-    for _ in range(times):
-        opening = open_runs(environment, found, "b")
-        changed = {run.id: run for run in opening.taken_by}
-        gone = {run.id for run in opening.superseded}
-        assert not changed.keys() & gone
-        assert not any(run.manual for run in opening.superseded), "what a person asked for is done"
-        found = [changed.get(run.id, run) for run in found if run.id not in gone]
-        if opening.opens:
-            opens += 1
-            found.append(Run(f"new{opens}", "e", fingerprint="b"))
-        if opening.opens or any(not run.tables for run in opening.taken_by):
-            environment = replace(environment, opened_fingerprint="b")
-    assert opens <= 1
-    assert opened == "b" or any(run.fingerprint == "b" and not run.tables for run in found), "somebody has it"
-    assert all(run.fingerprint for run in found), "nobody waits for what is there"
-
-
-def test_the_oldest_run_with_a_snapshot_is_next() -> None:
-    assert choose([waiting(3, "a"), waiting(1), waiting(2, "a")]) == waiting(2, "a")
-    assert choose([waiting(1)]) is None
-    assert choose([]) is None
 
 
 # -- the run that holds the environment ----------------------------------------------------------------
@@ -233,6 +99,45 @@ def test_a_plan_that_never_ends_is_given_up() -> None:
     ]
     at_it = replace(tired, owner="w", lease_until=NOW + timedelta(seconds=1))
     assert decide(run(Phase.PLANNING), at_it) == []
+
+
+PROFILE = "CustomerProfile"
+UNPLANNED = [TaskPhase.WAITING, TaskPhase.PLANNING]
+
+
+@pytest.mark.parametrize("phase", UNPLANNED)
+def test_the_profiles_are_planned_first_because_all_others_point_to_them(phase: TaskPhase) -> None:
+    profile, others = task(PROFILE, phase), [task("a", TaskPhase.WAITING), task("b", TaskPhase.PLANNING), task("c")]
+    assert plannable([*others, profile]) == [profile]
+    for over in (TaskPhase.PLANNED, TaskPhase.ENDED):
+        assert plannable([*others, replace(profile, phase=over)]) == others[:2]
+    assert plannable(others) == others[:2]
+    assert plannable([others[2]]) == plannable([]) == []
+
+
+def test_a_link_or_another_table_is_no_profile() -> None:
+    link = replace(task(PROFILE, TaskPhase.WAITING), key="link", kind=Kind.LINK)
+    contacts = task("ContactProfile", TaskPhase.WAITING)
+    assert plannable([link, contacts]) == [link, contacts]
+
+
+def test_plans_that_wait_for_the_profiles_are_not_asked_for_again_nor_given_up() -> None:
+    profile = task(PROFILE, TaskPhase.PLANNING, owner="w", lease_until=NOW + timedelta(seconds=1))
+    tired = task("a", TaskPhase.WAITING, tries=10)
+    still = run(Phase.PLANNING, updated=ago(300))
+    assert decide(still, profile, tired) == []
+    lapsed = replace(profile, lease_until=NOW)
+    assert decide(still, lapsed, tired) == [SendPlan(lapsed)]
+    ended = replace(profile, phase=TaskPhase.ENDED)
+    assert [type(action) for action in decide(still, ended, tired)] == [FailTask]
+
+
+def test_profiles_that_are_given_up_let_the_others_be_planned() -> None:
+    tired, waiting_one = task(PROFILE, TaskPhase.PLANNING, tries=10), task("a", TaskPhase.WAITING)
+    [given_up] = decide(run(Phase.PLANNING), tired, waiting_one)
+    assert isinstance(given_up, FailTask)
+    assert given_up.task == tired
+    assert plannable([replace(tired, phase=TaskPhase.ENDED), waiting_one]) == [waiting_one]
 
 
 def test_a_planned_run_is_prepared() -> None:
