@@ -88,7 +88,9 @@ def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
         DELETE FROM staged WHERE rowid IN (
             SELECT place FROM (
                 SELECT rowid AS place,
-                       row_number() OVER (PARTITION BY id ORDER BY fault NULLS FIRST, expired, entry, rowid) AS rank
+                       row_number() OVER (
+                           PARTITION BY id
+                           ORDER BY fault NULLS FIRST, expired, entry, orphan, source_key, rowid) AS rank
                 FROM staged WHERE id IN (SELECT id FROM staged GROUP BY id HAVING count(*) > 1))
             WHERE rank > 1)""")
     (dropped,) = connection.fetchone() or (0,)

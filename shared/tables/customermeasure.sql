@@ -4,7 +4,7 @@
 --   CustomerMeasureId  the CustomerId itself: its GUID where it is one, else the deterministic GUID of it
 WITH customer AS (
     SELECT id, min(customer_id) AS customer_id, list_sort(flatten(list(members))) AS members,
-           min(ready) AS ready, min(fault) AS fault
+           min(bare(ready)) AS ready, min(fault) AS fault
     FROM measure
     GROUP BY id
 )
