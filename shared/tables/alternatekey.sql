@@ -5,14 +5,14 @@
 --                   smallest by ordinal order
 WITH holder AS (
     SELECT data_source, entity, value, min(customer_id) AS customer_id, min(preferred) AS preferred,
-           count(DISTINCT id_guid(customer_id)) AS customers
+           min(id_guid(bare(customer_id))) AS customer, count(DISTINCT id_guid(bare(customer_id))) AS customers
     FROM alternate_key
     GROUP BY data_source, entity, value
 ),
 ring AS (
-    SELECT data_source, entity, customer_id, list_sort(list(value)) AS keys, min(preferred) AS preferred
+    SELECT data_source, entity, customer, list_sort(list(value)) AS keys, min(preferred) AS preferred
     FROM holder
-    GROUP BY data_source, entity, customer_id
+    GROUP BY data_source, entity, customer
 )
 SELECT
     identifier_guid(data_source || '|' || entity || '|' || value)  AS id,
@@ -30,4 +30,4 @@ SELECT
     customer_id                                                    AS "{prefix}_customerid",
     data_source || '|' || entity || '|' || value                   AS "{prefix}_identifier"
 FROM holder
-JOIN ring USING (data_source, entity, customer_id)
+JOIN ring USING (data_source, entity, customer)

@@ -43,14 +43,13 @@ def truth(c: str) -> str:
 
 # -- numbers -----------------------------------------------------------------------------------------------
 
-_MANTISSA = "regexp_extract({c}, '[0-9.]+')"
-_DIGITS = f"replace({_MANTISSA}, '.', '')"
-_EXPONENT = "coalesce(TRY_CAST(nullif(regexp_extract({c}, '[eE]([+-]?[0-9]+)', 1), '') AS INTEGER), 0)"
-_POINT = f"(length(split_part({_MANTISSA}, '.', 1)) + {_EXPONENT})"  # how many digits stand before it
-_PADDED = f"(repeat('0', -{_POINT}) || {_DIGITS} || repeat('0', {_POINT} - length({_DIGITS})))"
-_BEFORE = f"ltrim(left({_PADDED}, greatest({_POINT}, 0)), '0')"
-_BEHIND = f"rtrim(substr({_PADDED}, greatest({_POINT}, 0) + 1), '0')"
-_SIGN = r"CASE WHEN regexp_matches({c}, '^[^0-9.]*-') THEN '-' ELSE '' END"
+# Zeros on both sides for every exponent that the pattern lets through, so that the point can be put anywhere.
+_ZEROS = "repeat('0', 1000)"
+_WHOLE_PART = r"regexp_extract({c}, '^[^0-9.]*([0-9]*)', 1)"
+_PADDED = rf"({_ZEROS} || {_WHOLE_PART} || regexp_extract({{c}}, '\.([0-9]*)', 1) || {_ZEROS})"
+_EXPONENT = "TRY_CAST(regexp_extract({c} || 'e0', '[eE]([+-]?[0-9]+)', 1) AS INTEGER)"
+_POINT = f"(1000 + length({_WHOLE_PART}) + {_EXPONENT})"
+_SIGN = r"regexp_extract({c}, '^[^0-9.]*(-)', 1)"
 
 
 def whole(c: str) -> str:
@@ -60,20 +59,19 @@ def whole(c: str) -> str:
 
 def whole_digits(c: str) -> str:
     """The digits of a number before its point, without leading zeros."""
-    return _BEFORE.format(c=c)
+    return f"ltrim(left({_PADDED}, {_POINT}), '0')".format(c=c)
 
 
 def decimals(c: str) -> str:
     """The digits of a number behind its point, without trailing zeros."""
-    return _BEHIND.format(c=c)
+    return f"rtrim(substr({_PADDED}, {_POINT} + 1), '0')".format(c=c)
 
 
 def written_out(c: str) -> str:
     """A number without exponent, spaces, a plus, and zeros that say nothing; exactly, however long. No -0."""
-    before, behind = whole_digits(c), decimals(c)
-    point = f"CASE WHEN {behind} = '' THEN '' ELSE '.' || {behind} END"
-    sign = f"CASE WHEN {before} = '' AND {behind} = '' THEN '' ELSE {_SIGN.format(c=c)} END"
-    return f"({sign} || coalesce(nullif({before}, ''), '0') || {point})"
+    text = f"left({_PADDED}, {_POINT}) || '.' || substr({_PADDED}, {_POINT} + 1)".format(c=c)
+    unsigned = rf"regexp_replace({without_zeros(text)}, '^0+([0-9])', '\1')"
+    return f"regexp_replace({_SIGN.format(c=c)} || {unsigned}, '^-0$', '0')"
 
 
 def rounded(c: str, places: int) -> str:

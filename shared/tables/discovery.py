@@ -12,6 +12,8 @@ from shared.tables import keys
 from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, CUSTOMER_PROFILE, ENRICHMENT, PREDICTION, TABLES
 from shared.tables.naming import Candidate, Part, claims, is_other, is_ready_made, matches, newest_first
 
+_MOST_NAMES = 10
+
 
 @dataclass(frozen=True)
 class Source:
@@ -117,7 +119,7 @@ def _source(snapshot: Snapshot, hydration: Hydration, table: str, candidates: Se
     deciding = _deciding(snapshot, table, candidates)
     if not deciding:
         lacking = _lacking(hydration, table, candidates)
-        named = f"Not in this snapshot: {', '.join(lacking)}, as hydration.toml names it. It was left alone."
+        named = f"Not in this snapshot: {_shown(lacking)}, as hydration.toml names it. It was left alone."
         return Source(absent=_absent(snapshot, table, candidates) or (named if lacking else ""), lacking=lacking)
     unsupported = [f"{_where(*one)}: {one[1].entity.fault}." for one in deciding if _is_unsupported(one[1].entity)]
     if unsupported:
@@ -161,6 +163,10 @@ def _aggregate(
     if twice := _twice(table, parts):
         return Source(fault=twice)
     lacking = _lacking(hydration, table, candidates)
+    there = {part.entity.name.casefold() for part in parts}
+    schemas = sorted({part.entity.name for _, part in candidates if part.entity.name.casefold() not in there})
+    if schemas:
+        notes.append(f"Named without a file, so nothing was read: {_shown(schemas)}.")
     return Source(tuple(parts), notes=(*_made_of(parts, lacking), *notes), lacking=lacking)
 
 
@@ -182,11 +188,15 @@ def _twice(table: str, parts: Sequence[Part]) -> str:
 
 
 def _made_of(parts: Sequence[Part], lacking: Sequence[str]) -> Iterator[str]:
-    names = [part.entity.name for part in parts]
-    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    yield f"Made of {shown}."
+    yield f"Made of {_shown([part.entity.name for part in parts])}."
     if lacking:
-        yield f"Not in this snapshot: {', '.join(lacking[:10])}, which hydration.toml names."
+        yield f"Not in this snapshot: {_shown(lacking)}, as hydration.toml names it."
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (
+        f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    )
 
 
 def _lacking(hydration: Hydration, table: str, candidates: Sequence[Candidate]) -> tuple[str, ...]:

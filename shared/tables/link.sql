@@ -5,9 +5,9 @@ SELECT
     min(value)                                                     AS source_key,
     CASE WHEN parse_guid(min(value)) IS NULL
          THEN 'key: the value is not a GUID, so it names no row of this table'
-         WHEN count(DISTINCT id_guid(trim(customer_id))) > 1
-         THEN 'key: the source row belongs to ' || count(DISTINCT id_guid(trim(customer_id))) || ' customers' END AS fault,
-    min(id_guid(trim(customer_id)))                                AS profile
+         WHEN count(DISTINCT id_guid(bare(customer_id))) > 1
+         THEN 'key: the source row belongs to ' || count(DISTINCT id_guid(bare(customer_id))) || ' customers' END AS fault,
+    min(id_guid(bare(customer_id)))                                AS profile
 FROM alternate_key
 JOIN link_source USING (data_source, entity)
 GROUP BY coalesce(parse_guid(value), identifier_guid(value))

@@ -78,7 +78,7 @@ def _time_fault(pattern: str, moment: Callable[[str], str], what: str) -> Callab
     def fault(c: str) -> str:
         return (
             f"{_unlike(pattern, what)(c)} "
-            f"WHEN {moment(c)} >= '0001-01-01' AND {moment(c)} < '10000-01-01' THEN NULL "
+            f"WHEN {moment(c)} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999' THEN NULL "
             f"ELSE 'this is not {what}'"
         )
 

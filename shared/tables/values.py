@@ -137,7 +137,7 @@ def _time_fault(pattern: str, moment: Callable[[str], str], what: str) -> Callab
         return (
             f"CASE WHEN coalesce({c}, '') = '' THEN NULL "
             f"WHEN NOT regexp_full_match({c}, {sql.text(pattern)}) THEN {cells.refusal(c, f'this is not {what}')} "
-            f"WHEN {moment(c)} >= '1753-01-01' AND {moment(c)} < '10000-01-01' THEN NULL "
+            f"WHEN {moment(c)} BETWEEN '1753-01-01' AND '9999-12-31 23:59:59.999999' THEN NULL "
             f"WHEN {moment(c)} IS NULL THEN 'this is not {what}' "
             f"WHEN {moment(c)} < '1753-01-01' THEN 'Dataverse takes no date before 1753' "
             "ELSE 'Dataverse takes no date after 9999' END"
