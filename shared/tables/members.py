@@ -32,7 +32,7 @@ def fault(attribute: str, kind: Kind) -> str:
 
 
 def value(attribute: str, kind: Kind) -> str:
-    """SQL: the JSON text of a valid cell; NULL where it has no value."""
+    """SQL: the JSON text of a valid cell; NULL where it has no value; of a faulty one anything, but no error."""
     c = sql.name(attribute)
     return f"to_json({c})::VARCHAR" if kind is Kind.TEXT else f"CASE WHEN {c} <> '' THEN {_VALUES[kind](c)} END"
 
@@ -115,11 +115,20 @@ def _double(c: str) -> str:
     return rf"regexp_replace((TRY_CAST({cells.bare(c)} AS DOUBLE) + 0)::VARCHAR, '\.0$', '')"
 
 
+def _like(pattern: str, value: str, c: str) -> str:
+    """Only what matches: DuckDB raises for the moments at the end of its own time."""
+    return f"CASE WHEN regexp_full_match({c}, {sql.text(pattern)}) THEN '\"' || {value} || '\"' END"
+
+
+def _day(c: str) -> str:
+    return _like(cells.DATE, f"strftime({cells.day(c)}, '%Y-%m-%d')", c)
+
+
 def _moment(c: str) -> str:
     """The fraction of a second comes from the text: a time zone does not change it."""
     seconds = f"strftime({cells.moment(c)}, '%Y-%m-%dT%H:%M:%S')"
     fraction = f"CASE WHEN {cells.fraction(c)} = '' THEN '' ELSE '.' || {cells.fraction(c)} END"
-    return f"'\"' || {seconds} || {fraction} || 'Z\"'"
+    return _like(cells.MOMENT, f"{seconds} || {fraction} || 'Z'", c)
 
 
 def _minified(c: str) -> str:
@@ -132,7 +141,7 @@ _VALUES: dict[Kind, Callable[[str], str]] = {
     Kind.DECIMAL: cells.written_out,
     Kind.DOUBLE: _double,
     Kind.BOOLEAN: lambda c: f"{cells.truth(c)}::VARCHAR",
-    Kind.DATE: lambda c: f"'\"' || strftime({cells.day(c)}, '%Y-%m-%d') || '\"'",
+    Kind.DATE: _day,
     Kind.DATETIME: _moment,
     Kind.GUID: lambda c: f"to_json({c})::VARCHAR",
     Kind.MEMO: _minified,

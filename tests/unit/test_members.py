@@ -87,6 +87,18 @@ def test_cells_are_judged_one_by_one(connection: duckdb.DuckDBPyConnection) -> N
     assert [found[place][1] for place in (0, 2, 3, 4)] == ["1", None, None, "2"]
 
 
+@pytest.mark.parametrize("kind", Kind)
+@FEW
+@given(st.lists(st.one_of(st.text(max_size=12), st.text("0123456789+-.eE:TZ ", max_size=14)), min_size=1, max_size=20))
+@example(["infinity", "-infinity", "nan", "e99999999999", "1e99999999999", "epoch", "0000-00-00", "9" * 3_000, "\0"])
+@example(["290309-12-22 (BC) 00:00:00", "294247-01-10 04:00:54.775806", "99999-01-01", "1e-999", "[" * 3_000])
+def test_what_is_no_value_never_fails_the_query(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, texts: list[str]
+) -> None:
+    # The JSON of a faulty cell may be asked for as well, whatever it then is.
+    assert len(read(connection, kind, *texts)) == len(texts)
+
+
 # -- texts ---------------------------------------------------------------------------------------------
 
 
