@@ -7,14 +7,14 @@ import pytest
 from shared.errors import ConfigurationError
 from shared.lake.manifest import Attribute
 from shared.settings import TableOptions
-from shared.tables.selection import chosen
+from shared.tables.selection import chosen, lengths, of_columns, of_members
 from shared.texts import counted
 
 ATTRIBUTES = [Attribute(name, "string") for name in ("CustomerId", "Name", "NAME", "City")]
 
 
 def names(options: TableOptions) -> list[str]:
-    return [one.name for one in chosen(ATTRIBUTES, options, table="CustomerProfile", always="CustomerId")]
+    return [one.name for one in chosen(ATTRIBUTES, options, table="CustomerProfile", always={"CustomerId"})]
 
 
 def test_without_options_all_are_chosen() -> None:
@@ -41,6 +41,43 @@ def test_a_name_that_is_none_is_told_with_what_may_be_meant() -> None:
         ),
         "[tables.CustomerProfile] exclude in hydration.toml names Zebra, which the lake's entity does not have.",
     )
+
+
+FIELDS = [Attribute(name, "") for name in ("CustomerId", "Values")]
+MEMBERS = [Attribute(name, "string") for name in ("Score", "values", "Grade")]
+
+
+@pytest.mark.parametrize(
+    ("given", "of_table", "of_object"),
+    [
+        (("score", "Values"), ("Values",), ("score",)),
+        (("VALUES",), ("VALUES",), ()),
+        (("Zebra",), ("Zebra",), ()),  # told where the columns are chosen
+        (("Grade", "Score"), (), ("Grade", "Score")),
+    ],
+)
+def test_a_name_is_that_of_a_column_before_it_is_that_of_a_member(
+    given: tuple[str, ...], of_table: tuple[str, ...], of_object: tuple[str, ...]
+) -> None:
+    options = TableOptions(exclude=given)
+    assert of_columns(options, FIELDS, MEMBERS).exclude == of_table
+    assert of_members(options, FIELDS, MEMBERS).exclude == of_object
+
+
+def test_an_include_that_speaks_only_of_one_kind_leaves_the_other_whole() -> None:
+    members_only, columns_only = TableOptions(include=("Score",)), TableOptions(include=("CustomerId",))
+    assert of_columns(members_only, FIELDS, MEMBERS).include is None
+    assert of_members(members_only, FIELDS, MEMBERS).include == ("Score",)
+    assert of_columns(columns_only, FIELDS, MEMBERS).include == ("CustomerId",)
+    assert of_members(columns_only, FIELDS, MEMBERS).include is None
+
+
+def test_lengths_are_found_by_name_whatever_its_case() -> None:
+    texts = ["Name", "NAME", "City"]
+    assert lengths(texts, TableOptions(lengths={"city": 5, "NAME": 6}), table="T") == {"City": 5, "NAME": 6}
+    assert lengths(texts, TableOptions(lengths={"name": 7}), table="T") == {"Name": 7, "NAME": 7}
+    with pytest.raises(ConfigurationError, match="Did you mean City"):
+        lengths(texts, TableOptions(lengths={"Citty": 5}), table="T")
 
 
 def test_numbers_with_their_nouns() -> None:
