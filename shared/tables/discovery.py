@@ -119,7 +119,7 @@ def _source(snapshot: Snapshot, hydration: Hydration, table: str, candidates: Se
     deciding = _deciding(snapshot, table, candidates)
     if not deciding:
         lacking = _lacking(hydration, table, candidates)
-        named = f"Not in this snapshot: {_shown(lacking)}, as hydration.toml names it. It was left alone."
+        named = f"Not in this snapshot: {_shown(lacking)}, which hydration.toml names. It was left alone."
         return Source(absent=_absent(snapshot, table, candidates) or (named if lacking else ""), lacking=lacking)
     unsupported = [f"{_where(*one)}: {one[1].entity.fault}." for one in deciding if _is_unsupported(one[1].entity)]
     if unsupported:
@@ -190,7 +190,7 @@ def _twice(table: str, parts: Sequence[Part]) -> str:
 def _made_of(parts: Sequence[Part], lacking: Sequence[str]) -> Iterator[str]:
     yield f"Made of {_shown([part.entity.name for part in parts])}."
     if lacking:
-        yield f"Not in this snapshot: {_shown(lacking)}, as hydration.toml names it."
+        yield f"Not in this snapshot: {_shown(lacking)}, which hydration.toml names."
 
 
 def _shown(names: Sequence[str]) -> str:

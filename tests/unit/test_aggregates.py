@@ -119,12 +119,14 @@ def test_what_hydration_toml_names_and_the_snapshot_lacks_is_told(table: str, pr
     assert source.notes == (
         "Made of Mine.",
         "Not in this snapshot: Yours, Other_*, which hydration.toml names.",
+        "Named without a file, so nothing was read: Yours.",
     )
 
 
 def test_what_hydration_toml_names_is_told_where_nothing_of_it_is_there() -> None:
     source = found("Prediction", made("Customer"), Prediction=only("Mine"))
-    assert source == Source(lacking=("Mine",))
+    assert source.absent == "Not in this snapshot: Mine, which hydration.toml names. It was left alone."
+    assert (source.parts, source.lacking) == ((), ("Mine",))
 
 
 def test_what_hydration_toml_names_is_found_whatever_its_case() -> None:

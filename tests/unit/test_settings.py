@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,19 @@ def test_the_file_of_the_repository_is_valid_with_the_example_settings() -> None
     crm = found.hydration.data_sources["CRM"]
     assert crm.dataverse == found.hydration.environments[ENVIRONMENT].dataverse_url
     assert crm.tables["contact"] == SourceTable("CRM", "contact", "contact", "contactid")
-    assert found.hydration.options("UnifiedActivity").exclude == ("SemanticData",)
+    assert found.hydration.tables == {}
     assert "BlobEndpoint=http://127.0.0.1:10000/" in str(found.lake_storage.connection_string)
+
+
+def test_what_the_file_of_the_repository_shows_as_options_is_valid(tmp_path: Path) -> None:
+    shown = re.sub(
+        r'^# (?=\[tables|\w+ = [\[{"\w])', "", (ROOT / "hydration.toml").read_text("utf-8"), flags=re.MULTILINE
+    )
+    tables = settings(tmp_path, re.sub(r"^organization_id = .*$", "", shown, flags=re.MULTILINE)).hydration.tables
+    assert tables["UnifiedActivity"].keep_days == 730
+    assert tables["UnifiedActivity"].lengths == {"Description": 20000}
+    assert tables["CustomerMeasure"].exclude == ("DaysSinceLastClaim",)
+    assert [one.name for one in tables["Prediction"].entities or ()] == ["Prediction_*", "ChurnScores"]
 
 
 def test_the_example_settings_hold_what_is_required_and_only_what_is_known() -> None:
