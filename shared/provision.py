@@ -77,7 +77,7 @@ def no_longer_delivered(existing: metadata.Table | None, delivered: Collection[s
         if name.startswith(f"{prefix}_")
         and name not in have
         and column.type in _OF_ATTRIBUTES
-        and name.removesuffix("name") not in existing.columns  # what Dataverse itself adds to a lookup
+        and not (name.endswith("name") and name[:-4] in existing.columns)  # what Dataverse itself adds to a lookup
     )
     if not gone:
         return ()
