@@ -205,7 +205,7 @@ def test_a_ready_made_prediction_names_model_and_provider_in_its_rows() -> None:
 @pytest.mark.parametrize("cell", ["{", "a", '{"a":Infinity}'])
 def test_ready_made_values_that_are_no_json_reject_their_row(table: str, prefix: str, cell: str) -> None:
     found = output(table, of(f"{prefix}A", ("Values",), ("C-1", cell), ("C-2", '{"a":1}')))
-    assert found.fault == "Values: this is not JSON"
+    assert found.fault == "Values: this is not valid JSON"
     assert list(found.cells("values").values()) == ['{"a":1}']
 
 

@@ -166,9 +166,9 @@ def test_lists_of_one_customer_are_one_list() -> None:
 @pytest.mark.parametrize(
     ("cell", "fault"),
     [
-        ('["a"', "Segments: this is not JSON"),
-        ("VIP", "Segments: this is not JSON"),
-        ('["a",]', "Segments: this is not JSON"),
+        ('["a"', "Segments: this is not valid JSON"),
+        ("VIP", "Segments: this is not valid JSON"),
+        ('["a",]', "Segments: this is not valid JSON"),
         ('{"a":1}', "Segments: this is not a list"),
         ('"a"', "Segments: this is not a list"),
         ("null", "Segments: this is not a list"),
