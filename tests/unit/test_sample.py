@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local import companies, sample
-from local.people import population
+from local import sample
+from local.sample import companies
+from local.sample.people import population
 from shared.settings import configuration
 from tests import oracle
 

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from local import companies, company_tables, insights
-from local.activities import activities
-from local.companies import Company
-from local.people import SEED, Person, person, population
-from local.sample_configs import (
+from local.sample import companies, company_tables, insights
+from local.sample.activities import activities
+from local.sample.companies import Company
+from local.sample.configs import (
     BUSINESS_CONFIG,
     BUSINESS_ENVIRONMENT,
     BUSINESS_HOST,
@@ -24,7 +23,8 @@ from local.sample_configs import (
     DATAVERSE_HOST,
     ENVIRONMENT,
 )
-from local.sample_files import CDM_MANIFEST, Entity, write_csv, write_folder
+from local.sample.files import CDM_MANIFEST, Entity, write_csv, write_folder
+from local.sample.people import SEED, Person, person, population
 
 __all__ = [
     "BUSINESS_CONFIG",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from local.people import ABSORBS, CHANGED, VANISHED
+from local.sample.people import ABSORBS, CHANGED, VANISHED
 
 SEED = "customer-insights-sample-businesses-1"
 LOSES_DEBTOR = 36

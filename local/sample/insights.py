@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from local.people import CHANGED, SEED, Person
-from local.sample_files import Entity
-from local.unified import Row, rows_of
+from local.sample.files import Entity
+from local.sample.people import CHANGED, SEED, Person
+from local.sample.unified import Row, rows_of
 
 _TIERS = ("Bronze", "Silber", "Or, spécial", 'Platinum "X"', "")
 

@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from local.sample_files import Entity
-from local.unified import Row, Unified
+from local.sample.files import Entity
+from local.sample.unified import Row, Unified
 
 ATTRIBUTES = (
     ("CustomerId", "string"),

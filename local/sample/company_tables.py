@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from local.companies import SEED, Company
-from local.people import CHANGED
-from local.sample_files import Entity
-from local.unified import Row, rows_of
+from local.sample.companies import SEED, Company
+from local.sample.files import Entity
+from local.sample.people import CHANGED
+from local.sample.unified import Row, rows_of
 
 SOURCES: tuple[tuple[str, str, Callable[[Company], tuple[str, ...]]], ...] = (
     ("CRM", "account", lambda who: who.accounts),
