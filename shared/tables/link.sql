@@ -5,6 +5,8 @@ SELECT
     min(value)                                                     AS source_key,
     CASE WHEN parse_guid(min(value)) IS NULL
          THEN 'key: the value is not a GUID, so it names no row of this table'
+         WHEN count_if(id_guid(bare(customer_id)) IS NULL) > 0
+         THEN 'CustomerId: the text is not valid UTF-8'
          WHEN count(DISTINCT id_guid(bare(customer_id))) > 1
          THEN 'key: the source row belongs to ' || count(DISTINCT id_guid(bare(customer_id))) || ' customers' END AS fault,
     min(id_guid(bare(customer_id)))                                AS profile

@@ -132,3 +132,14 @@ def test_a_link_is_cleared_by_null(connection: duckdb.DuckDBPyConnection) -> Non
         "contactid": CONTACT,
         "abc_lookupfield_customerprofile@odata.bind": None,
     }
+
+
+def test_a_row_whose_customer_cannot_be_read_is_not_linked(connection: duckdb.DuckDBPyConnection) -> None:
+    found = links(
+        connection,
+        ("CRM", "contact", CONTACT, f"C{guids.UNREADABLE}"),
+        ("CRM", "contact", OTHER, ONE),
+        sources=[("CRM", "contact")],
+    )
+    assert found[CONTACT] == {"fault": "CustomerId: the text is not valid UTF-8"}
+    assert "fault" not in found[OTHER]
