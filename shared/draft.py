@@ -171,7 +171,7 @@ def _refuse_lost_inputs(planning: Planning) -> None:
     if planning.is_of_keys or not planning.former_origin:
         return
     lacking = {name.casefold() for name in planning.found.source(planning.task.subject).lacking}
-    if lost := sorted(lacking & set(planning.former_origin.split("|"))):
+    if lost := sorted(lacking & set(json.loads(planning.former_origin))):
         table = planning.task.subject
         raise CorruptSnapshotError(
             f"{', '.join(lost)}: named in hydration.toml, delivered before, and not in this snapshot. If it is gone "

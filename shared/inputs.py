@@ -5,6 +5,8 @@ Attributes are found whatever their case.
 
 from __future__ import annotations
 
+import json
+
 from shared.aggregates import Aggregate, member_attributes, spelled
 from shared.lake.manifest import Attribute
 from shared.reading import Reading
@@ -43,7 +45,8 @@ def named(table: str, source: Source, hydration: Hydration) -> str:
     if not TABLES[table].payload:
         return ""
     wanted = {one.name.casefold() for one in hydration.options(table).entities or () if "*" not in one.name}
-    return "|".join(sorted(wanted & {part.entity.name.casefold() for part in source.parts}))
+    found = sorted(wanted & {part.entity.name.casefold() for part in source.parts})
+    return json.dumps(found) if found else ""
 
 
 def delivered(table: str, source: Source) -> set[str]:

@@ -9,7 +9,15 @@ from shared.lake.manifest import Delivery, Entity, Manifest
 from shared.lake.snapshot import Snapshot
 from shared.settings import OUTPUT_TABLES, Hydration
 from shared.tables import keys
-from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_ID, CUSTOMER_PROFILE, ENRICHMENT, PREDICTION, TABLES
+from shared.tables.catalog import (
+    ALTERNATE_KEY,
+    CONTACT_PROFILE,
+    CUSTOMER_ID,
+    CUSTOMER_PROFILE,
+    ENRICHMENT,
+    PREDICTION,
+    TABLES,
+)
 from shared.tables.naming import Candidate, Part, claims, is_other, is_ready_made, matches, newest_first
 
 _MOST_NAMES = 10
@@ -93,11 +101,17 @@ def is_whole(snapshot: Snapshot, hydration: Hydration) -> bool:
     missing = [
         path
         for table, candidates in claims(snapshot, hydration).items()
-        if hydration.options(table).enabled or table in {CUSTOMER_PROFILE, ALTERNATE_KEY}
+        if _is_read(table, snapshot, hydration)
         for _, part in _deciding(snapshot, table, candidates)
         for path in snapshot.missing_of(part.entity)
     ]
     return bool(snapshot.manifests) and not snapshot.unreadable and not missing
+
+
+def _is_read(table: str, snapshot: Snapshot, hydration: Hydration) -> bool:
+    if table == CONTACT_PROFILE and hydration.audience(snapshot.environment) == "individuals":
+        return False
+    return hydration.options(table).enabled or table in {CUSTOMER_PROFILE, ALTERNATE_KEY}
 
 
 # -- what a table is made of ---------------------------------------------------------------------------

@@ -110,9 +110,9 @@ def named(*entities: Entity, wanted: tuple[str, ...], table: str = "Prediction")
 
 def test_entities_that_are_named_one_by_one_are_remembered_whatever_their_case() -> None:
     a, b, c = (entity(name, "CustomerId", "x") for name in ("A", "b", "C"))
-    assert named(a, b, c, wanted=("B", "a", "C*")) == "a|b"
+    assert named(a, b, c, wanted=("B", "a", "C*")) == '["a", "b"]'
     assert named(c, wanted=("C*",)) == ""
-    assert named(a, wanted=("A", "Missing")) == "a"
+    assert named(a, wanted=("A", "Missing")) == '["a"]'
 
 
 @pytest.mark.parametrize("table", ["CustomerProfile", "UnifiedActivity"])
@@ -141,18 +141,18 @@ def test_an_entity_that_is_named_and_was_there_and_is_not_fails_its_table() -> N
     a = entity("A", "CustomerId", "x")
     wanted = hydration(Prediction=only("A", "B", "C"))
     with pytest.raises(CorruptSnapshotError, match=r"^b: named in hydration\.toml, delivered before, and not in this"):
-        refuse("a|b", a, configured=wanted)
+        refuse('["a", "b"]', a, configured=wanted)
     with pytest.raises(CorruptSnapshotError, match=r"^b, c: .*take it out of \[tables.Prediction\] entities"):
-        refuse("a|b|c", a, configured=wanted)
+        refuse('["a", "b", "c"]', a, configured=wanted)
 
 
 @pytest.mark.parametrize(
     ("former", "wanted"),
     [
         ("", ("A", "B")),  # it never was there
-        ("a", ("A", "B")),
-        ("a|b", ("A",)),  # it was taken out of the file
-        ("a|b", ("*",)),
+        ('["a"]', ("A", "B")),
+        ('["a", "b"]', ("A",)),  # it was taken out of the file
+        ('["a", "b"]', ("*",)),
     ],
 )
 def test_an_entity_that_nobody_expects_may_be_gone(former: str, wanted: tuple[str, ...]) -> None:

@@ -67,3 +67,9 @@ def test_entities_that_hydration_toml_names_are_waited_for_and_others_are_not() 
 def test_a_run_waits_for_manifests_that_can_be_read() -> None:
     assert not discovery.is_whole(snapshot({}), hydration())
     assert not discovery.is_whole(unreadable(snapshot([CUSTOMER]), Old=0), hydration())
+
+
+def test_contacts_of_individuals_are_hydrated_nowhere_and_waited_for_by_nobody() -> None:
+    made = snapshot([CUSTOMER, entity("ContactProfile", "CustomerId")], missing=[f"{FOLDER}/ContactProfile/1.csv"])
+    assert discovery.is_whole(made, hydration())
+    assert not discovery.is_whole(made, hydration(businesses=True))
