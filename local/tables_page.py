@@ -196,7 +196,7 @@ def _record(table: OutputTable) -> object:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(MACROS)
-        connection.execute(f"CREATE VIEW profile AS SELECT '{_CUSTOMER}'::UUID AS id")
+        connection.execute(f"CREATE VIEW profile AS SELECT '{_CUSTOMER}'::UUID AS id, '' AS born")
         reading = _Example(connection, cast("Services", None), cast("Snapshot", None))
         drafted = _rows(reading, table.name, source)
         found = connection.execute(f"SELECT {drafted.record} FROM ({drafted.select})").fetchone()

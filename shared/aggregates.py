@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 from shared.errors import ConfigurationError
 from shared.lake.manifest import Attribute, Entity
 from shared.reading import Reading
-from shared.settings import Hydration, TableOptions
+from shared.settings import Hydration
 from shared.tables import members, selection, sql
 from shared.tables.catalog import CUSTOMER_ID, ENRICHMENT, TABLES
 from shared.tables.columns import columns
@@ -75,8 +75,7 @@ class Aggregate:
                 named, fault = f"[{pairs}]", _faults(chosen)
             selects.append(
                 f"SELECT {number} AS part, bare({sql.name(customer)}) AS customer_id, {ready} AS ready, "
-                f"list_filter({named}::{_MEMBERS}, lambda one: one.value IS NOT NULL) AS members, {fault} AS fault "
-                f"FROM part_{number}"
+                f"{named}::{_MEMBERS} AS members, {fault} AS fault FROM part_{number}"
             )
         return self._without_repeats(" UNION ALL ".join(selects))
 
@@ -139,7 +138,10 @@ class Aggregate:
             CREATE TABLE measure AS
             SELECT *, row_number() OVER (
                 PARTITION BY part, id ORDER BY fault NULLS FIRST, members, ready, customer_id) AS rank
-            FROM (SELECT id_guid(customer_id) AS id, * FROM ({select}))""")
+            FROM (
+                SELECT id_guid(customer_id) AS id, customer_id, part, ready, fault,
+                       list_filter(members, lambda one: one.value IS NOT NULL) AS members
+                FROM ({select}))""")
         connection.execute("DELETE FROM measure WHERE rank > 1 AND id IS NOT NULL")
         (dropped,) = connection.fetchone() or (0,)
         return int(dropped)
@@ -184,7 +186,7 @@ class Aggregate:
         fields = [Attribute(field.name, "") for field in TABLES[self.table].fields]
         options = selection.of_members(self.hydration.options(self.table), fields, self._attributes)
         own = _own(part)
-        kept = selection.chosen(own, _of_this(options, own), table=self.table, always=())
+        kept = selection.chosen(own, options, always=())
         self._refuse_alike(kept, part.entity.name)
         return sorted(kept, key=lambda one: one.name)
 
@@ -203,13 +205,6 @@ _OF_MODELS = ("ModelProvider", "Model")
 
 def _own(part: Part) -> list[Attribute]:
     return [one for one in part.entity.attributes if one.name.casefold() != CUSTOMER_ID.casefold()]
-
-
-def _of_this(options: TableOptions, own: Sequence[Attribute]) -> TableOptions:
-    """The options without names that only another entity of the table has."""
-    names = {attribute.name.casefold() for attribute in own}
-    include = None if options.include is None else tuple(one for one in options.include if one.casefold() in names)
-    return replace(options, include=include, exclude=tuple(one for one in options.exclude if one.casefold() in names))
 
 
 def _kind(attribute: Attribute) -> Kind:

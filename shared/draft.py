@@ -15,13 +15,13 @@ from shared.errors import ConfigurationError, CorruptSnapshotError, RequirementE
 from shared.keys import define_alternate_keys, still_unified
 from shared.linking.rows import LinkTarget
 from shared.linking.sources import NOT_LINKED
-from shared.provision import no_longer_delivered, refuse_unsuitable, table_schema
+from shared.provision import not_written, refuse_unsuitable, table_schema
 from shared.reading import Reading
 from shared.runs.model import Kind, Mode, Run, Task
 from shared.settings import Hydration
 from shared.tables import catalog, discovery, rows
 from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_PROFILE
-from shared.tables.columns import columns
+from shared.tables.columns import columns, unknown_names
 from shared.tables.rows import Rows
 from shared.tables.values import Column
 from shared.tables.values import Kind as ValueKind
@@ -130,27 +130,30 @@ def _table(planning: Planning) -> Draft:
     source = planning.found.source(table)
     if not source.parts:
         raise ConfigurationError(f"The snapshot no longer delivers {table}.")
-    schema_columns = columns(table, hydration, inputs.attributes(table, source))
+    attributes = inputs.attributes(table, source)
+    schema_columns = columns(table, hydration, attributes)
     wanted = table_schema(table, schema_columns, hydration.publisher_prefix)
     if existing is not None and (faults := schema.conflicts(wanted, existing)):
         raise ConfigurationError(faults)
-    fitted = _fitted(schema_columns, existing)
-    drafted, duplicates = _profile(planning, fitted) if table == CUSTOMER_PROFILE else _child(planning, fitted)
-    set_name = existing.set_name if existing else wanted.set_name
-    notes = no_longer_delivered(existing, inputs.delivered(table, source), hydration.publisher_prefix)
-    if hydration.options(table).keep_days and catalog.TIME_STAMP not in inputs.written(table, source):
-        notes += (f"keep_days has no effect: the lake's entity has no {catalog.TIME_STAMP}.",)
+    written = inputs.written(table, source)
+    kept = tuple(column for column in _fitted(schema_columns, existing) if column.source in written)
+    drafted, duplicates = _profile(planning, kept) if table == CUSTOMER_PROFILE else _child(planning, kept)
+    notes = unknown_names(table, hydration, attributes)
+    notes += not_written(existing, {column.logical_name for column in kept}, hydration.publisher_prefix)
+    if hydration.options(table).keep_days and catalog.TIME_STAMP not in written:
+        notes += [f"keep_days has no effect: the lake's entity has no {catalog.TIME_STAMP}."]
     key = catalog.key_name(hydration.publisher_prefix, table)
-    return Draft(drafted, "id::VARCHAR", set_name, key, duplicates, notes)
+    set_name = existing.set_name if existing else wanted.set_name
+    return Draft(drafted, "id::VARCHAR", set_name, key, duplicates, tuple(notes))
 
 
-def _profile(planning: Planning, fitted: tuple[Column, ...]) -> tuple[Rows, int]:
+def _profile(planning: Planning, kept: tuple[Column, ...]) -> tuple[Rows, int]:
     (part,) = planning.found.customer.parts
-    planning.reading.view("customer", part.entity, [column.source for column in fitted])
-    return rows.profile(fitted, planning.hydration), 0
+    planning.reading.view("customer", part.entity, [column.source for column in kept])
+    return rows.profile(kept, planning.hydration), 0
 
 
-def _child(planning: Planning, fitted: tuple[Column, ...]) -> tuple[Rows, int]:
+def _child(planning: Planning, kept: tuple[Column, ...]) -> tuple[Rows, int]:
     """The rows of a table that points to profiles, and how many were left out as repeated."""
     table, reading, hydration = planning.task.subject, planning.reading, planning.hydration
     source = planning.found.source(table)
@@ -159,10 +162,8 @@ def _child(planning: Planning, fitted: tuple[Column, ...]) -> tuple[Rows, int]:
     profiles.define(reading, planning.run, table)
     if table == ALTERNATE_KEY:
         define_alternate_keys(reading, planning.found)
-        return rows.output(table, fitted, hydration, profile_set), 0
+        return rows.output(table, kept, hydration, profile_set), 0
     duplicates = inputs.define(reading, table, source, hydration)
-    written = inputs.written(table, source)
-    kept = tuple(column for column in fitted if column.source in written)
     return rows.output(table, kept, hydration, profile_set, before=_expiry(planning)), duplicates
 
 

@@ -32,9 +32,11 @@ def attributes(table: str, source: Source) -> list[Attribute]:
 
 
 def written(table: str, source: Source) -> set[str]:
-    """The columns of the requirements that are written: those that the app makes, and those that the lake delivers."""
+    """The columns that are written: those that the app makes, and those that the lake delivers."""
     output = TABLES[table]
-    if output.payload:
+    if not output.fields:
+        return {attribute.name for attribute in attributes(table, source)}
+    if output.payload or table == ALTERNATE_KEY:
         return {field.name for field in output.fields}
     have = {attribute.name.casefold() for part in source.parts for attribute in part.entity.attributes}
     return {field.name for field in output.fields if field.made or field.name.casefold() in have}
@@ -47,13 +49,6 @@ def named(table: str, source: Source, hydration: Hydration) -> str:
     wanted = {one.name.casefold() for one in hydration.options(table).entities or () if "*" not in one.name}
     found = sorted(wanted & {part.entity.name.casefold() for part in source.parts})
     return json.dumps(found) if found else ""
-
-
-def delivered(table: str, source: Source) -> set[str]:
-    """The names of all that the table's columns are made of, whether it is written or not."""
-    always = table == ALTERNATE_KEY or bool(TABLES[table].payload)
-    made = {field.name for field in TABLES[table].fields if field.made or always}
-    return made | {one.name for part in source.parts for one in part.entity.attributes}
 
 
 def define(reading: Reading, table: str, source: Source, hydration: Hydration) -> int:

@@ -100,11 +100,14 @@ def _publish(services: Services, run: Run, claim: TaskClaim, *, mend: bool) -> N
         planning = Planning(reading, run, claim.task, pointer.origin)
         drafted = draft(planning)
         rules = policy(planning)
-        duplicates = drafted.duplicates + compare.stage(connection, drafted.rows, rules)
+        attempt = uuid.uuid4().hex[:12]
+        duplicates = drafted.duplicates + compare.stage(connection, drafted.rows, rules, birth=attempt)
+        if nameless := compare.keyless(connection):
+            rules = replace(rules, hold=rules.hold or f"{counted(nameless, 'row')} without a key may be any of them")
         stages = {"write_stage": claim.task.write_stage, "remove_stage": claim.task.remove_stage}
         delta = replace(compare.number(connection, rules, **stages), duplicates=duplicates)
         planned = _planned(claim.task, delta, drafted, rules)
-        planned = replace(planned, attempt=uuid.uuid4().hex[:12], base_state=pointer.path, origin=planning.origin)
+        planned = replace(planned, attempt=attempt, base_state=pointer.path, origin=planning.origin)
         _write_chunks(planning, planned, folder, drafted.removal)
         if planned.is_profile:
             profiles.publish(services, connection, folder, planned, run)

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 def publish(services: Services, connection: duckdb.DuckDBPyConnection, folder: Path, task: Task, run: Run) -> None:
-    """Write down the profiles of a plan: valid rows, and rejected ones that Dataverse holds from before."""
+    """Write down the profiles of a plan: valid rows, and those that Dataverse holds and that the plan does not remove."""
     file = folder / "profiles.parquet"
-    state.save(connection, "(SELECT id FROM staged WHERE fault IS NULL OR known)", file)
+    stay = "SELECT id, born FROM gone ANTI JOIN (SELECT id FROM delta WHERE op = 'remove') USING (id)"
+    state.save(connection, f"(SELECT id, born FROM staged WHERE fault IS NULL OR known UNION ALL {stay})", file)
     services.blobs.upload(paths.profiles(paths.plan(run.environment, task, task.attempt)), file)
 
 
 def define(reading: Reading, run: Run, table: str) -> None:
-    """The view `profile` (id): those of the run's own plan, else those that Dataverse holds because of earlier runs.
+    """The view `profile` (id, born): those of the run's own plan, else those that Dataverse holds from earlier runs.
 
     Raises RequirementError where there are none at all.
     """
@@ -45,4 +46,4 @@ def define(reading: Reading, run: Run, table: str) -> None:
         )
     file = engine.folder_of(reading.connection) / "profiles-there.parquet"
     services.blobs.download(path, file)
-    reading.connection.execute(f"CREATE VIEW profile AS SELECT id FROM read_parquet({sql.text(str(file))})")
+    reading.connection.execute(f"CREATE VIEW profile AS SELECT id, born FROM read_parquet({sql.text(str(file))})")

@@ -66,22 +66,20 @@ def refuse_unsuitable(existing: metadata.Table | None) -> None:
         raise RequirementError(why)
 
 
-def no_longer_delivered(existing: metadata.Table | None, delivered: Collection[str], prefix: str) -> tuple[str, ...]:
-    """A sentence on the columns that Dataverse has and the snapshot delivers no more; none where it delivers all."""
+def not_written(existing: metadata.Table | None, written: Collection[str], prefix: str) -> list[str]:
+    """A sentence on the columns that Dataverse has and that are not written: they keep what is in them."""
     if existing is None:
-        return ()
-    have = {logical_name(prefix, name) for name in delivered}
+        return []
     gone = sorted(
         name
         for name, column in existing.columns.items()
         if name.startswith(f"{prefix}_")
-        and name not in have
+        and name not in written
         and column.type in _OF_ATTRIBUTES
         and not (name.endswith("name") and name[:-4] in existing.columns)  # what Dataverse itself adds to a lookup
     )
     if not gone:
-        return ()
+        return []
     more = f" and {len(gone) - _MOST_NAMES} more" if len(gone) > _MOST_NAMES else ""
-    return (
-        f"Kept and no longer written, because the snapshot does not deliver it: {', '.join(gone[:_MOST_NAMES])}{more}.",
-    )
+    names = ", ".join(gone[:_MOST_NAMES])
+    return [f"Kept and not written, because the snapshot or hydration.toml leaves it out: {names}{more}."]

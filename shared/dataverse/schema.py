@@ -132,8 +132,8 @@ def conflicts(schema: TableSchema, existing: metadata.Table) -> list[str]:
         there = existing.columns.get(column.logical_name)
         if there is not None and not _serves(column, there):
             found.append(
-                f"Column {column.logical_name} of {schema.logical_name} exists as {_type(there)}, the snapshot "
-                f"delivers {_WORDS[column.kind]}: rename or remove the existing column, or exclude it in the "
+                f"Column {column.logical_name} of {schema.logical_name} exists as {_type(there)}, it would "
+                f"have to be {_WORDS[column.kind]} now: rename or remove the existing column, or exclude it in the "
                 "configuration."
             )
     return found

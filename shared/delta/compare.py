@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import CorruptSnapshotError
+from shared.tables import sql
 from shared.tables.rows import Rows
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LEAST_CHUNK_ROWS = 1_000
 _MOST_CHUNKS = 2_000
+_NO_KEY = "key: an id that the row is named by is empty, or not valid UTF-8"
 BRAKE_ROWS = 100
 """Fewer removals than this are never held: a small table would hold them at every change."""
 
@@ -51,35 +53,42 @@ class Delta:
     remove_chunks: int
 
 
-def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy) -> int:
+def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, birth: str) -> int:
     """Fill `staged`: each row of the snapshot once, with its JSON only where it must be written.
 
-    Returns how many rows were left out because they repeat another one's key. Raises CorruptSnapshotError for a row
-    without a key: it could be any row, so nothing may be concluded from its table.
+    `birth` names this plan: it is when rows that the state does not know are born.
+
+    Returns how many rows were left out because they repeat another one's key. Raises CorruptSnapshotError for a profile
+    without a key: it could be anybody's, so nothing may be concluded from its table.
     """
     again = "true" if policy.full else "s.id IS NULL OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry"
     connection.execute(f"""
         CREATE TABLE staged AS
         WITH drafted AS (
-            SELECT *, {rows.fault} AS row_fault FROM ({rows.select})
+            SELECT *, coalesce(CASE WHEN id IS NULL THEN '{_NO_KEY}' END, {rows.fault}) AS row_fault FROM ({rows.select})
         ), written AS (
             SELECT *, CASE WHEN row_fault IS NULL THEN {rows.record} END AS record FROM drafted
         ), entered AS (
             SELECT id, source_key, row_fault, record, CASE WHEN row_fault IS NULL THEN {rows.entry} END AS entry,
-                   {rows.orphan} AS orphan, {rows.expired} AS expired
+                   {rows.expired} AS expired
             FROM written
         )
-        SELECT d.id, d.entry, d.row_fault AS fault, d.orphan, d.expired, s.id IS NOT NULL AS known,
+        SELECT d.id, d.entry, d.row_fault AS fault, d.expired, s.id IS NOT NULL AS known,
+               coalesce(s.born, CASE WHEN d.row_fault IS NULL THEN {sql.text(birth)} END) AS born,
                CASE WHEN d.row_fault IS NOT NULL OR d.id IS NULL THEN d.source_key END AS source_key,
                CASE WHEN d.row_fault IS NULL AND ({again}) THEN d.record END AS record
         FROM entered AS d LEFT JOIN state AS s USING (id)""")
-    (keyless,) = _one(connection, "SELECT count(*) FROM staged WHERE id IS NULL")
-    if keyless:
-        raise CorruptSnapshotError(f"{keyless:,} rows have no key: they cannot be told apart, so nothing was written.")
+    if rows.needs_keys and (nameless := keyless(connection)):
+        raise CorruptSnapshotError(f"{nameless:,} rows have no key: they cannot be told apart, so nothing was written.")
     dropped = _drop_duplicates(connection)
     connection.execute("CREATE TABLE expired AS SELECT id FROM staged WHERE expired")
     connection.execute("DELETE FROM staged WHERE expired")
     return dropped
+
+
+def keyless(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many rows of the snapshot have no key: each may be any of those that look as if they were gone."""
+    return _one(connection, "SELECT count(*) FROM staged WHERE id IS NULL")[0]
 
 
 def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
@@ -90,7 +99,7 @@ def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
                 SELECT rowid AS place,
                        row_number() OVER (
                            PARTITION BY id
-                           ORDER BY fault NULLS FIRST, expired, entry, orphan, source_key, rowid) AS rank
+                           ORDER BY fault NULLS FIRST, expired, entry, source_key, rowid) AS rank
                 FROM staged WHERE id IN (SELECT id FROM staged GROUP BY id HAVING count(*) > 1))
             WHERE rank > 1)""")
     (dropped,) = connection.fetchone() or (0,)
@@ -104,7 +113,7 @@ def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage
     """
     connection.execute("""
         CREATE TABLE gone AS
-        SELECT id, entry, id IN (SELECT id FROM expired) AS expired FROM state ANTI JOIN staged USING (id)""")
+        SELECT id, entry, born, id IN (SELECT id FROM expired) AS expired FROM state ANTI JOIN staged USING (id)""")
     (known,) = _one(connection, "SELECT count(*) FROM state")
     gone, old = _one(connection, "SELECT count(*) FILTER (NOT expired), count(*) FILTER (expired) FROM gone")
     (writes,) = _one(connection, "SELECT count(*) FROM staged WHERE record IS NOT NULL")
@@ -117,9 +126,7 @@ def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage
     going = "true" if policy.remove and not held else "expired"
     _fill_delta(connection, size, write_chunks, write_stage, remove_stage, going=going)
     if not policy.remove:
-        connection.execute("INSERT INTO delta SELECT id, 'keep', 0, 0, 0, entry FROM gone WHERE NOT expired")
-    # Its lookup is emptied when its profile is deleted: as soon as it has one again, it must be written again.
-    connection.execute("INSERT INTO delta SELECT id, 'orphan', 0, 0, 0, entry FROM staged WHERE orphan AND known")
+        connection.execute("INSERT INTO delta SELECT id, 'keep', 0, 0, 0, entry, NULL FROM gone WHERE NOT expired")
     created, changed, unchanged, rejected = _one(
         connection,
         """
@@ -145,18 +152,18 @@ def _fill_delta(
     connection.execute(f"""
         CREATE TABLE delta AS
         WITH written AS (
-            SELECT id, entry, CASE WHEN known THEN 'change' ELSE 'create' END AS op,
+            SELECT id, entry, born, CASE WHEN known THEN 'change' ELSE 'create' END AS op,
                    row_number() OVER (ORDER BY id) - 1 AS n
             FROM staged WHERE record IS NOT NULL
         ), removed AS (
             SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE {going}
         )
         SELECT id, op, (n // {size} + 1)::INTEGER AS chunk, (n % {size})::INTEGER AS place,
-               {write_stage}::TINYINT AS stage, entry
+               {write_stage}::TINYINT AS stage, entry, born
         FROM written
         UNION ALL
         SELECT id, 'remove', (n // {size} + 1 + {write_chunks})::INTEGER, (n % {size})::INTEGER,
-               {remove_stage}::TINYINT, entry
+               {remove_stage}::TINYINT, entry, NULL
         FROM removed""")
 
 

@@ -1,8 +1,11 @@
 """Applied state: everything that Dataverse may hold because of us, one Parquet file a table.
 
 Columns: id (the row's GUID), entry (128 bits: a hash of what was written, or the profile that a link points to), mark
-('' as written; 'uncertain': sent without a definite answer, or its profile was removed; 'kept': left unification, the
-policy keeps it).
+('' as written; 'uncertain': sent without a definite answer; 'kept': left unification, the policy keeps it), born (the
+plan that created the row; null where it may have been removed since).
+
+Deleting a row empties the lookups of those that point to it, so these remember which birth of the row they point to:
+where it was removed and came back, they are written again though nothing else changed.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from shared.tables import sql
 if TYPE_CHECKING:
     import duckdb
 
-_EMPTY = "SELECT NULL::UUID AS id, NULL::UUID AS entry, ''::VARCHAR AS mark WHERE false"
+_EMPTY = "SELECT NULL::UUID AS id, NULL::UUID AS entry, ''::VARCHAR AS mark, NULL::VARCHAR AS born WHERE false"
 
 
 def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending: Sequence[Path] = ()) -> None:
@@ -25,7 +28,7 @@ def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending
 
     `pending` are deltas whose outcome was never committed: all their rows are uncertain.
     """
-    source = f"SELECT id, entry, mark FROM read_parquet({sql.text(str(file))})" if file else _EMPTY
+    source = f"SELECT id, entry, mark, born FROM read_parquet({sql.text(str(file))})" if file else _EMPTY
     if not pending:
         connection.execute(f"CREATE VIEW state AS {source}")
         return
@@ -33,9 +36,11 @@ def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending
     connection.execute(f"""
         CREATE TABLE state AS
         WITH sent AS (
-            SELECT id, min(entry) AS entry FROM read_parquet([{files}]) WHERE op <> 'keep' GROUP BY id)
+            SELECT id, min(entry) AS entry, min(born) AS born, bool_or(op = 'remove') AS removed
+            FROM read_parquet([{files}]) WHERE op <> 'keep' GROUP BY id)
         SELECT id, coalesce(b.entry, sent.entry) AS entry,
-               CASE WHEN sent.id IS NULL THEN b.mark ELSE 'uncertain' END AS mark
+               CASE WHEN sent.id IS NULL THEN b.mark ELSE 'uncertain' END AS mark,
+               CASE WHEN sent.removed THEN NULL ELSE coalesce(b.born, sent.born) END AS born
         FROM ({source}) AS b FULL JOIN sent USING (id)""")
 
 
@@ -55,9 +60,8 @@ def conclude(
     create(connection, "exception", {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}, exceptions)
     connection.execute(f"""
         CREATE TABLE result AS
-        SELECT d.id, d.op, d.entry,
+        SELECT d.id, d.op, d.entry, d.born,
                CASE WHEN d.op = 'keep' THEN 'kept'
-                    WHEN d.op = 'orphan' THEN 'uncertain'
                     WHEN d.place >= coalesce(p.begun, 0) THEN 'unsent'
                     WHEN d.place >= p.sent THEN 'uncertain'
                     ELSE coalesce(e.kind, 'written') END AS outcome,
@@ -70,13 +74,14 @@ def conclude(
         SELECT s.id, s.entry,
                CASE WHEN s.mark = 'uncertain' OR r.outcome = 'uncertain' OR r.uncertain THEN 'uncertain'
                     WHEN r.outcome = 'kept' THEN 'kept'
-                    ELSE s.mark END AS mark
+                    ELSE s.mark END AS mark,
+               CASE WHEN r.op = 'remove' AND (r.outcome = 'uncertain' OR r.uncertain) THEN NULL ELSE s.born END AS born
         FROM state AS s LEFT JOIN result AS r USING (id)
         WHERE r.id IS NULL OR r.outcome NOT IN ('missing', 'written')
         UNION ALL
-        SELECT id, entry, '' FROM result WHERE outcome = 'written' AND op IN ('create', 'change')
+        SELECT id, entry, '', born FROM result WHERE outcome = 'written' AND op IN ('create', 'change')
         UNION ALL
-        SELECT id, entry, 'uncertain' FROM result
+        SELECT id, entry, 'uncertain', born FROM result
         WHERE (outcome = 'uncertain' OR uncertain) AND op = 'create' AND outcome <> 'missing'""")
     return _counts(connection)
 

@@ -15,19 +15,22 @@ ring AS (
     GROUP BY data_source, entity, customer
 )
 SELECT
-    identifier_guid(data_source || '|' || entity || '|' || value)  AS id,
-    data_source || '|' || entity || '|' || value                   AS source_key,
-    CASE WHEN customers > 1
+    identifier_guid(holder.data_source || '|' || holder.entity || '|' || value)  AS id,
+    holder.data_source || '|' || holder.entity || '|' || value     AS source_key,
+    CASE WHEN holder.customer IS NULL
+         THEN 'CustomerId: the text is not valid UTF-8'
+         WHEN customers > 1
          THEN 'AlternateValue: the key belongs to ' || customers || ' customers' END AS fault,
     bare(customer_id)                                              AS customer,
-    data_source                                                    AS "{prefix}_datasourcename",
-    entity                                                         AS "{prefix}_entityname",
+    holder.data_source                                             AS "{prefix}_datasourcename",
+    holder.entity                                                  AS "{prefix}_entityname",
     value                                                          AS "{prefix}_alternatevalue",
-    '[{{"dataSourceName":' || to_json(data_source)
-        || ',"entityName":' || to_json(entity)
+    '[{{"dataSourceName":' || to_json(holder.data_source)
+        || ',"entityName":' || to_json(holder.entity)
         || ',"preferredKey":' || to_json(CASE WHEN list_contains(keys, ring.preferred) THEN ring.preferred ELSE keys[1] END)
         || ',"keys":' || to_json(keys) || '}}]'                    AS "{prefix}_keyring",
     customer_id                                                    AS "{prefix}_customerid",
-    data_source || '|' || entity || '|' || value                   AS "{prefix}_identifier"
+    holder.data_source || '|' || holder.entity || '|' || value     AS "{prefix}_identifier"
 FROM holder
-JOIN ring USING (data_source, entity, customer)
+JOIN ring ON ring.data_source = holder.data_source AND ring.entity = holder.entity
+         AND ring.customer IS NOT DISTINCT FROM holder.customer

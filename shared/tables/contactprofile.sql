@@ -1,10 +1,11 @@
 -- ContactProfile: one row for each contact that is mapped to an account (requirements, "ContactProfile").
---   Identifier        ContactProfile|CustomerId|ContactId
+--   Identifier        ContactProfile|CustomerId|ContactId; a contact that is mapped to no account is rejected
 --   ContactProfileId  deterministic GUID of Identifier; Id is the same GUID as text
 SELECT
     identifier_guid(identifier)         AS id,
     identifier                          AS source_key,
-    NULL::VARCHAR                       AS fault,
+    CASE WHEN bare("CustomerId") IS NULL
+         THEN 'CustomerId: the contact is mapped to no account' END AS fault,
     bare("CustomerId")                  AS customer,
     "BirthDate"                         AS "{prefix}_birthdate",
     "City"                              AS "{prefix}_city",
@@ -23,4 +24,7 @@ SELECT
     "PrimaryPhone"                      AS "{prefix}_primaryphone",
     "StateOrProvince"                   AS "{prefix}_stateorprovince",
     "StreetAddress"                     AS "{prefix}_streetaddress"
-FROM (SELECT *, 'ContactProfile|' || bare("CustomerId") || '|' || bare("ContactId") AS identifier FROM delivered)
+FROM (
+    SELECT *, 'ContactProfile|' || coalesce(bare("CustomerId"), '') || '|' || bare("ContactId") AS identifier
+    FROM delivered
+)

@@ -29,7 +29,7 @@ class Rows:
     fault: str  # SQL: NULL for a valid row, else a sentence that begins with the column's name
     record: str  # SQL: the row as the JSON that Dataverse takes
     entry: str  # SQL over `record` and the columns: the 128 bits that tell whether anything changed, as UUID
-    orphan: str = "false"  # SQL: the row points to a profile that is none
+    needs_keys: bool = False  # a row without a key stops the whole table, instead of being rejected
     expired: str = "false"  # SQL: the row is valid and too old to be hydrated
 
 
@@ -41,13 +41,13 @@ def profile(columns: Sequence[Column], hydration: Hydration) -> Rows:
     faults = ", ".join(["fault", *(values.fault(column) for column in columns)])
     record = f"concat({_head(CUSTOMER_PROFILE, prefix)}, {_cells(columns)}, '}}')"
     # The hash is that of the record itself: what would be sent again is what was sent before.
-    return Rows(select, f"coalesce({faults})", record, "md5(record)::UUID")
+    return Rows(select, f"coalesce({faults})", record, "md5(record)::UUID", needs_keys=True)
 
 
 def output(
     table: str, columns: Sequence[Column], hydration: Hydration, profile_set: str, *, before: datetime | None = None
 ) -> Rows:
-    """Any other output table, from the views that its SQL reads and from `profile` (id).
+    """Any other output table, from the views that its SQL reads and from `profile` (id, born).
 
     `profile_set` is how the table of profiles is addressed. Activities from `before` that moment (UTC) on are hydrated.
     """
@@ -58,7 +58,7 @@ def output(
     tail = f"""',"{prefix}_{LOOKUP}@odata.bind":"/{profile_set}(', profile, ')"}}'"""
     record = f"concat({_head(table, prefix)}, {_cells(columns)}, {tail})"
     expired = _older(before, prefix) if before is not None else "false"
-    return Rows(select, f"coalesce({faults})", record, "md5(record)::UUID", "profile IS NULL", expired)
+    return Rows(select, f"coalesce({faults})", record, "md5(record || born)::UUID", expired=expired)
 
 
 def _older(before: datetime, prefix: str) -> str:

@@ -6,30 +6,39 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from shared.errors import ConfigurationError
 from shared.lake.manifest import Attribute
 from shared.settings import TableOptions
 
 
-def chosen(
-    attributes: Sequence[Attribute], options: TableOptions, *, table: str, always: Collection[str]
-) -> list[Attribute]:
-    """The attributes that the options leave, `always` among them. Raises ConfigurationError for names that are none.
+def chosen(attributes: Sequence[Attribute], options: TableOptions, *, always: Collection[str]) -> list[Attribute]:
+    """The attributes that the options leave, `always` among them.
 
     A name means the attribute that is spelled like it, or, where none is, those that differ in case only.
     """
-    faults: list[str] = []
     names = [attribute.name for attribute in attributes]
-    include = None if options.include is None else _meant(options.include, names, f"[tables.{table}] include", faults)
-    exclude = _meant(options.exclude, names, f"[tables.{table}] exclude", faults)
-    if faults:
-        raise ConfigurationError(faults)
+    include = None if options.include is None else _meant(options.include, names)
+    exclude = _meant(options.exclude, names)
     return [
         attribute
         for attribute in attributes
         if attribute.name in always
         or (attribute.name not in exclude and (include is None or attribute.name in include))
     ]
+
+
+def unknown(names: Sequence[str], texts: Sequence[str], options: TableOptions, *, table: str) -> list[str]:
+    """A sentence for each name in the options that is none of `names`, or of `texts` where it is about a length."""
+    listed = [("include", one, names) for one in options.include or ()]
+    listed += [("exclude", one, names) for one in options.exclude]
+    listed += [("lengths", one, texts) for one in options.lengths]
+    found = []
+    for key, one, known in listed:
+        if not _meant([one], known):
+            close = difflib.get_close_matches(one, known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            what = "is no text column that is written" if key == "lengths" else "the lake's entity does not have"
+            found.append(f"[tables.{table}] {key} in hydration.toml names {one}, which {what}.{hint}")
+    return found
 
 
 def of_columns(options: TableOptions, fields: Sequence[Attribute], members: Sequence[Attribute]) -> TableOptions:
@@ -53,24 +62,16 @@ def _limited(options: TableOptions, keeps: Callable[[str], bool]) -> TableOption
     return replace(options, include=include, exclude=tuple(filter(keeps, options.exclude)))
 
 
-def lengths(texts: Sequence[str], options: TableOptions, *, table: str) -> Mapping[str, int]:
-    """The configured length of each text column. Raises ConfigurationError for names that are none of them."""
-    faults: list[str] = []
+def lengths(texts: Sequence[str], options: TableOptions) -> Mapping[str, int]:
+    """The configured length of each text column."""
     found: dict[str, int] = {}
     for name, length in options.lengths.items():
-        found |= dict.fromkeys(_meant([name], texts, f"[tables.{table}] lengths", faults), length)
-    if faults:
-        raise ConfigurationError([f"{fault} Lengths are those of text columns that are written." for fault in faults])
+        found |= dict.fromkeys(_meant([name], texts), length)
     return found
 
 
-def _meant(wanted: Iterable[str], names: Sequence[str], where: str, faults: list[str]) -> set[str]:
+def _meant(wanted: Iterable[str], names: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for one in wanted:
-        alike = [one] if one in names else [name for name in names if name.casefold() == one.casefold()]
-        found |= set(alike)
-        if not alike:
-            close = difflib.get_close_matches(one, names, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            faults.append(f"{where} in hydration.toml names {one}, which the lake's entity does not have.{hint}")
+        found |= {one} if one in names else {name for name in names if name.casefold() == one.casefold()}
     return found
