@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def publish(services: Services, connection: duckdb.DuckDBPyConnection, folder: Path, task: Task, run: Run) -> None:
-    """Write down the profiles of a plan: valid rows, and those that Dataverse holds and that the plan does not remove."""
+    """Write down the profiles of a plan: valid rows, and those in Dataverse that the plan does not remove."""
     file = folder / "profiles.parquet"
     stay = "SELECT id, born FROM gone ANTI JOIN (SELECT id FROM delta WHERE op = 'remove') USING (id)"
     state.save(connection, f"(SELECT id, born FROM staged WHERE fault IS NULL OR known UNION ALL {stay})", file)

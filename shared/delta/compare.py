@@ -57,7 +57,6 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     """Fill `staged`: each row of the snapshot once, with its JSON only where it must be written.
 
     `birth` names this plan: it is when rows that the state does not know are born.
-
     Returns how many rows were left out because they repeat another one's key. Raises CorruptSnapshotError for a profile
     without a key: it could be anybody's, so nothing may be concluded from its table.
     """
@@ -65,7 +64,7 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     connection.execute(f"""
         CREATE TABLE staged AS
         WITH drafted AS (
-            SELECT *, coalesce(CASE WHEN id IS NULL THEN '{_NO_KEY}' END, {rows.fault}) AS row_fault FROM ({rows.select})
+            SELECT *, CASE WHEN id IS NULL THEN '{_NO_KEY}' ELSE {rows.fault} END AS row_fault FROM ({rows.select})
         ), written AS (
             SELECT *, CASE WHEN row_fault IS NULL THEN {rows.record} END AS record FROM drafted
         ), entered AS (

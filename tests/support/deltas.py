@@ -20,7 +20,7 @@ from tests.support import planning
 WRITE, REMOVE = 2, 5
 NORMAL = Policy()
 State = dict[str, tuple[str, str]]  # id -> entry, mark
-_STATE = pa.schema([("id", pa.string()), ("entry", pa.string()), ("mark", pa.string())])
+_STATE = pa.schema([(name, pa.string()) for name in ("id", "entry", "mark", "born")])
 
 
 def guid(number: int) -> str:
@@ -39,13 +39,12 @@ class Row:
     number: int | None
     content: str = ""
     fault: str | None = None
-    orphan: bool = False  # it points to a profile that is none
     old: bool = False  # too old to be hydrated
 
     @property
     def cells(self) -> tuple[str | bool | None, ...]:
         key = None if self.number is None else guid(self.number)
-        return key, f"key {self.number}", self.fault, self.content, self.orphan, self.old
+        return key, f"key {self.number}", self.fault, self.content, self.old
 
 
 @dataclass
@@ -77,22 +76,24 @@ class Table:
 
     def holds(self, known: Mapping[str, tuple[str, str]]) -> None:
         self.state = self.file()
-        rows = [{"id": key, "entry": value, "mark": mark} for key, (value, mark) in known.items()]
+        rows = [{"id": key, "entry": value, "mark": mark, "born": "once"} for key, (value, mark) in known.items()]
         with planning.connection() as connection:
             connection.register("listed", pa.Table.from_pylist(rows, _STATE))
-            state.save(connection, "(SELECT id::UUID AS id, entry::UUID AS entry, mark FROM listed)", self.state)
+            state.save(connection, "(SELECT id::UUID AS id, entry::UUID AS entry, mark, born FROM listed)", self.state)
 
     def plan(self, rows: Sequence[Row], policy: Policy = NORMAL) -> Plan:
         self.delta = self.file()
         with planning.connection() as connection:
             state.open_state(connection, self.state, self.pending)
-            duplicates = compare.stage(connection, _snapshot(connection, rows), policy)
+            duplicates = compare.stage(connection, _snapshot(connection, rows), policy, birth=self.delta.stem)
             found = compare.number(connection, policy, write_stage=WRITE, remove_stage=REMOVE)
             state.save(connection, "delta", self.delta)
             return Plan(
                 found,
                 duplicates,
-                connection.execute("SELECT * FROM delta ORDER BY chunk, place, id").fetchall(),
+                connection.execute(
+                    "SELECT id, op, chunk, place, stage, entry FROM delta ORDER BY chunk, place, id"
+                ).fetchall(),
                 list(chunks.write_records(connection)),
                 list(chunks.remove_records(connection, "id::VARCHAR")),
                 connection.execute(
@@ -119,21 +120,25 @@ class Table:
         assert len(found) == len(rows), "a row stands twice in the state"
         return found
 
+    def births(self) -> dict[str, str | None]:
+        """Which plan created each row of the state."""
+        with planning.connection() as connection:
+            state.open_state(connection, self.state, self.pending)
+            return dict(connection.execute("SELECT id::VARCHAR, born FROM state").fetchall())
+
 
 def _snapshot(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> Rows:
-    connection.execute(
-        "CREATE TABLE given (id UUID, source_key VARCHAR, fault VARCHAR, content VARCHAR, lost BOOLEAN, old BOOLEAN)"
-    )
+    connection.execute("CREATE TABLE given (id UUID, source_key VARCHAR, fault VARCHAR, content VARCHAR, old BOOLEAN)")
     if rows:
-        listed = [dict(zip("abcdef", row.cells, strict=True)) for row in rows]
+        listed = [dict(zip("abcde", row.cells, strict=True)) for row in rows]
         connection.register("listed", pa.Table.from_pylist(listed))
         connection.execute("INSERT INTO given SELECT * FROM listed")
     return Rows(
         "SELECT * FROM given",
-        fault="coalesce(fault, CASE WHEN lost THEN 'no profile' END)",
+        fault="fault",
         record="""concat('{"id":"', id, '","content":', to_json(content), '}')""",
         entry=f"format_uuid5(sha1(unhex('{uuid.NAMESPACE_OID.hex}') || encode(content)))",
-        orphan="lost",
+        needs_keys=True,
         expired="old",
     )
 
@@ -141,6 +146,6 @@ def _snapshot(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> Row
 def all_sent(plan: Plan) -> list[tuple[int, int, int]]:
     counts: dict[int, int] = {}
     for row in plan.rows:
-        if row[1] not in {"keep", "orphan"}:
+        if row[1] != "keep":
             counts[row[2]] = counts.get(row[2], 0) + 1
     return [(chunk, rows, rows) for chunk, rows in counts.items()]

@@ -26,6 +26,7 @@ from tests.support.catalogs import entity, hydration, snapshot
 SET = "msdynci_customerprofiles"
 BOUND = "msdynci_lookupfield_customer@odata.bind"
 NOBODY = hydration()
+NOBODYS = "no profile has this id"
 Cells = Sequence[str | None]
 Record = dict[str, Any]
 
@@ -96,11 +97,13 @@ class Output:
 
 
 @contextmanager
-def connected(profiles: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that knows the profiles of these customers, and no applied state."""
+def connected(profiles: Sequence[str], birth: str = "first") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that knows the profiles of these customers, born by that plan, and no applied state."""
     with planning.connection() as opened:
         state.open_state(opened, None)
-        opened.execute("CREATE TABLE profile AS SELECT id_guid(unnest(?::VARCHAR[])) AS id", [list(profiles)])
+        opened.execute(
+            "CREATE TABLE profile AS SELECT id_guid(unnest(?::VARCHAR[])) AS id, ? AS born", [[*profiles], birth]
+        )
         yield opened
 
 
@@ -124,14 +127,14 @@ def output(
 
 def staged(connection: duckdb.DuckDBPyConnection, drafted: rows.Rows, repeated: int = 0) -> Output:
     """What a comparison makes of the rows."""
-    dropped = compare.stage(connection, drafted, Policy())
-    found = connection.execute("SELECT id::VARCHAR, record, fault, orphan, source_key FROM staged").fetchall()
+    dropped = compare.stage(connection, drafted, Policy(), birth="now")
+    found = connection.execute("SELECT id::VARCHAR, record, fault, source_key FROM staged").fetchall()
     expired = connection.execute("SELECT id::VARCHAR FROM expired").fetchall()
     return Output(
-        records={guid: record for guid, record, fault, _, _ in found if fault is None},
-        faults={guid: fault for guid, _, fault, _, _ in found if fault is not None},
-        orphans=frozenset(guid for guid, _, _, orphan, _ in found if orphan),
+        records={guid: record for guid, record, fault, _ in found if fault is None},
+        faults={guid: fault for guid, _, fault, _ in found if fault is not None},
+        orphans=frozenset(guid for guid, _, fault, _ in found if fault and fault.endswith(NOBODYS)),
         expired=frozenset(guid for (guid,) in expired),
-        source_keys={guid: key for guid, _, _, _, key in found if key is not None},
+        source_keys={guid: key for guid, _, _, key in found if key is not None},
         duplicates=repeated + dropped,
     )

@@ -23,6 +23,6 @@ def table(opened: duckdb.DuckDBPyConnection, name: str, columns: Sequence[str], 
 
 def staged(opened: duckdb.DuckDBPyConnection, drafted: Rows) -> dict[str, dict[str, Any]]:
     """By GUID: the record, or the fault."""
-    compare.stage(opened, drafted, Policy())
+    compare.stage(opened, drafted, Policy(), birth="now")
     found = opened.execute("SELECT id::VARCHAR, record, fault FROM staged").fetchall()
     return {key: json.loads(record) if record else {"fault": fault} for key, record, fault in found}
