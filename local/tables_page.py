@@ -26,7 +26,7 @@ from shared.tables.columns import columns
 from shared.tables.discovery import Source
 from shared.tables.macros import MACROS
 from shared.tables.naming import NAMES, PROVIDER, Part
-from shared.tables.values import Column, Kind
+from shared.tables.values import OF_DATA_TYPE, Column, Kind
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -116,13 +116,20 @@ _RULES = f"""
 - **Types.** Texts are as long as the table says, measured in UTF-16 units; a longer one rejects its row, unless
   `lengths` or `truncate` of the table says otherwise. Whole numbers have 32 bits. Decimals are written exactly, with
   at most 10 places. Doubles are rounded to the column's places (5), half away from zero, as decimals. Dates go from
-  1753 to 9999. What does not fit its type rejects its row.
-- **JSON** is canonical: no spaces, members in the order of their names by code point, numbers as numbers. A measure
-  or attribute without a value is left out; a quoted empty text is a value.
+  1753 to 9999. What does not fit its type rejects its row, and so does an id that is empty or no UTF-8 (nothing of
+  that table is removed in such a run, because it could be any row's); only a profile without a CustomerId fails its
+  table. A moment without a time zone is in UTC, and a column keeps whole seconds of it.
+- **JSON** that is made of attributes is canonical: no spaces, members in the order of their names by code point,
+  numbers as numbers. A measure or attribute without a value is left out; a quoted empty text is a value. A ready-made
+  object is minified and its members ordered; a JSON text in a column of its own (SemanticData, an attribute of the
+  profile) stays as the lake has it.
 - **Which entities.** By `[tables.<table>] entities` of `hydration.toml`, which is then the only source; else by an
   annotation `OutputTable`; else by the names below, whatever their case. `Provider`, `Type`, `Model` and `Segment`
   are annotations too, and keys of `entities`. Without them the provider is `{PROVIDER}` (of `<Type>From<Provider>`
-  the one in the name), and the type, model or segment is the entity's name without its prefix.
+  the one in the name), and the type, model or segment is the entity's name without its prefix. The membership type is
+  `Customer`; in a business environment `Contact` where the entity has a ContactId, else `Account`. A name in
+  `entities` counts before a pattern. Attributes are found whatever their case, but for the profile's CustomerId,
+  which must be spelled so.
 - **Several manifests.** The newest that names a table decides. Of a table that is made of several entities the newest
   whole version of each is taken; while a manifest cannot be read such a table fails, because a part may be missing.
 - **Ready-made.** An entity whose attributes are all columns of the table is taken row by row (SegmentMembership: also
@@ -161,10 +168,32 @@ def _name_rule(table: OutputTable) -> str:
     return "; `Name` is the word `Segments`, for the row holds all of them" if "|Name" in table.identifier else ""
 
 
+def _data_types() -> Iterator[str]:
+    yield "| Data type in the lake | Column of the profile |"
+    yield "|---|---|"
+    for name, kind in OF_DATA_TYPE.items():
+        yield f"| `{name}` | {_OF_KIND[kind]} |"
+
+
+_OF_KIND = {
+    Kind.TEXT: "text, 4,000",
+    Kind.GUID: "text, 4,000, as it is spelled; what is no GUID is rejected",
+    Kind.MEMO: "multiline text, 1,048,576",
+    Kind.INTEGER: "whole number",
+    Kind.DECIMAL: "decimal, 10 places",
+    Kind.DOUBLE: "double, 5 places",
+    Kind.BOOLEAN: "yes/no (from `true`, `false`, `1`, `0`)",
+    Kind.DATE: "date only",
+    Kind.DATETIME: "date and time, UserLocal",
+}
+
+
 def _columns(table: OutputTable) -> Iterator[str]:
     if not table.fields:
         yield f"| `{PREFIX}_customerid` | text, 100 | ID of the customer |"
         yield f"| `{PREFIX}_<attribute>` | by its data type | every other attribute of the unified profile |"
+        yield ""
+        yield from _data_types()
         return
     made = {column.source: column for column in columns(table.name, _CONFIGURED)}
     for field in table.fields:

@@ -6,7 +6,7 @@ Whose row it is, what it is called, its content as JSON, and what is wrong with 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,7 +23,6 @@ from shared.tables.naming import Part, is_ready_made, member_names
 from shared.tables.values import OF_DATA_TYPE, Kind
 
 _NOTHING = "NULL::VARCHAR"
-_MEMBERS = "STRUCT(name VARCHAR, value VARCHAR)[]"
 
 
 def spelled(entity: Entity, *names: str) -> str:
@@ -46,6 +45,16 @@ def member_attributes(table: str, source: Source) -> list[Attribute]:
 
 
 @dataclass(frozen=True)
+class _Measures:
+    """SQL of one entity: id, customer and fault; where from; its measures by name, or the ready-made object."""
+
+    head: str
+    tail: str
+    members: Mapping[str, str]
+    ready: str
+
+
+@dataclass(frozen=True)
 class Aggregate:
     """The entities of one table, and what hydration.toml says of it."""
 
@@ -55,29 +64,22 @@ class Aggregate:
     hydration: Hydration
 
     def define_measures(self) -> int:
-        """The table `measure` (id, customer_id, members, ready, fault): a row for each customer of each entity.
+        """The view `measure` (id, customer_id, content, fault): a row for each customer that an entity knows.
 
         Returns how many rows were left out for repeating a customer. Raises ConfigurationError.
         """
         self._refuse_repeated()
-        selects = []
-        for number, part in enumerate(self.source.parts):
-            customer = spelled(part.entity, CUSTOMER_ID)
-            named, ready, fault = "[]", _NOTHING, _NOTHING
-            if is_ready_made(self.table, part.entity):
-                name = spelled(part.entity, "Measures")
-                self.reading.view(f"part_{number}", part.entity, [customer, name])
-                ready, fault = sql.name(name), self._ready_fault(name)
-            else:
-                chosen = self._chosen(part)
-                self.reading.view(f"part_{number}", part.entity, [customer, *(one.name for one in chosen)])
-                pairs = ", ".join(f"{{'name': {sql.text(one.name)}, 'value': {_value(one)}}}" for one in chosen)
-                named, fault = f"[{pairs}]", _faults(chosen)
-            selects.append(
-                f"SELECT {number} AS part, bare({sql.name(customer)}) AS customer_id, {ready} AS ready, "
-                f"{named}::{_MEMBERS} AS members, {fault} AS fault FROM part_{number}"
+        parts = [self._measures_of(number, part) for number, part in enumerate(self.source.parts)]
+        if len(parts) == 1:
+            (part,) = parts
+            content = part.ready or _object(part.members)
+            self.reading.connection.execute(
+                f"CREATE VIEW measure AS SELECT {part.head}, {content} AS content {part.tail}"
             )
-        return self._without_repeats(" UNION ALL ".join(selects))
+            return 0
+        repeated = sum(self._one_a_customer(number, part) for number, part in enumerate(parts))
+        self._join(parts)
+        return repeated
 
     def define_values(self) -> int:
         """The view `valued` (provider, title, customer_id, content, fault): a row for each row of each entity."""
@@ -89,12 +91,12 @@ class Aggregate:
                 names = {one: spelled(part.entity, one) for one in (provider, title, "Values")}
                 self.reading.view(f"part_{number}", part.entity, [customer, *filter(None, names.values())])
                 by, called = _or(names[provider], part.provider), _or(names[title], part.title)
-                content, fault = sql.name(names["Values"]), self._ready_fault(names["Values"])
+                content, fault = members.value(names["Values"], Kind.MEMO), self._ready_fault(names["Values"])
             else:
                 chosen = self._chosen(part)
                 self.reading.view(f"part_{number}", part.entity, [customer, *(one.name for one in chosen)])
                 by, called = sql.text(part.provider), sql.text(part.title)
-                content, fault = _object(chosen), _faults(chosen)
+                content, fault = _object({one.name: _value(one) for one in chosen}), _faults(chosen)
             selects.append(
                 f"SELECT {by} AS provider, {called} AS title, bare({sql.name(customer)}) AS customer_id, "
                 f"{content} AS content, {fault} AS fault FROM part_{number}"
@@ -129,22 +131,53 @@ class Aggregate:
         self.reading.connection.execute(f"CREATE VIEW membership AS {' UNION ALL '.join(selects)}")
         return 0
 
-    # -- measures that stand twice ---------------------------------------------------------------------
+    # -- measures --------------------------------------------------------------------------------------
 
-    def _without_repeats(self, select: str) -> int:
-        """Of rows of one entity for one customer one stays: a valid one before a faulty one, then the smallest."""
-        connection = self.reading.connection
+    def _measures_of(self, number: int, part: Part) -> _Measures:
+        customer, ready, fault = spelled(part.entity, CUSTOMER_ID), "", _NOTHING
+        chosen = self._chosen(part)
+        if is_ready_made(self.table, part.entity):
+            name = spelled(part.entity, "Measures")
+            self.reading.view(f"part_{number}", part.entity, [customer, name])
+            ready, fault = f"coalesce({members.value(name, Kind.MEMO)}, '{{}}')", self._ready_fault(name)
+        else:
+            self.reading.view(f"part_{number}", part.entity, [customer, *(one.name for one in chosen)])
+            fault = _faults(chosen)
+        whose = f"bare({sql.name(customer)})"
+        head = f"id_guid({whose}) AS id, {whose} AS customer_id, {fault} AS fault"
+        return _Measures(head, f"FROM part_{number}", {one.name: _value(one) for one in chosen}, ready)
+
+    def _one_a_customer(self, number: int, part: _Measures) -> int:
+        """The table of one of several entities, without rows that repeat a customer: the smallest valid one stays."""
+        connection, table = self.reading.connection, f"measure_{number}"
+        cells = "".join(f", {value} AS value_{place}" for place, value in enumerate(part.members.values()))
+        connection.execute(f"CREATE TABLE {table} AS SELECT {part.head}{cells} {part.tail}")
+        order = ", ".join(f"value_{place}" for place in range(len(part.members)))
         connection.execute(f"""
-            CREATE TABLE measure AS
-            SELECT *, row_number() OVER (
-                PARTITION BY part, id ORDER BY fault NULLS FIRST, members, ready, customer_id) AS rank
-            FROM (
-                SELECT id_guid(customer_id) AS id, customer_id, part, ready, fault,
-                       list_filter(members, lambda one: one.value IS NOT NULL) AS members
-                FROM ({select}))""")
-        connection.execute("DELETE FROM measure WHERE rank > 1 AND id IS NOT NULL")
+            DELETE FROM {table} WHERE rowid IN (
+                SELECT place FROM (
+                    SELECT rowid AS place, row_number() OVER (
+                        PARTITION BY id ORDER BY fault NULLS FIRST, {order + "," if order else ""} customer_id) AS rank
+                    FROM {table} WHERE id IN (SELECT id FROM {table} GROUP BY id HAVING count(*) > 1))
+                WHERE rank > 1)""")
         (dropped,) = connection.fetchone() or (0,)
         return int(dropped)
+
+    def _join(self, parts: Sequence[_Measures]) -> None:
+        """All entities side by side: each customer's measures are one object, in the order of their names."""
+        tables = [f"measure_{number}" for number in range(len(parts))]
+        values = {
+            name: f"measure_{number}.value_{place}"
+            for number, part in enumerate(parts)
+            for place, name in enumerate(part.members)
+        }
+        joined = " FULL JOIN ".join([tables[0], *(f"{table} USING (id)" for table in tables[1:])])
+        customer = ", ".join(f"{table}.customer_id" for table in tables)
+        fault = ", ".join(f"{table}.fault" for table in tables)
+        self.reading.connection.execute(
+            f"CREATE VIEW measure AS SELECT id, least({customer}) AS customer_id, coalesce({fault}) AS fault, "
+            f"{_object(values)} AS content FROM {joined}"
+        )
 
     def _refuse_repeated(self) -> None:
         """A measure in two entities could have two values."""
@@ -177,7 +210,8 @@ class Aggregate:
         return any(column.source == TABLES[self.table].payload for column in written)
 
     def _ready_fault(self, name: str) -> str:
-        return members.fault(name, Kind.MEMO) if self._is_payload_written else _NOTHING
+        """What is not written rejects nothing."""
+        return _json_fault(name, "OBJECT", "an object") if self._is_payload_written else _NOTHING
 
     def _chosen(self, part: Part) -> list[Attribute]:
         """The attributes that become members, in the order of their names, which is that of their code points."""
@@ -220,9 +254,9 @@ def _faults(attributes: Sequence[Attribute]) -> str:
     return f"coalesce({', '.join([*found, _NOTHING])})"
 
 
-def _object(attributes: Sequence[Attribute]) -> str:
-    """SQL: one JSON object of the attributes that have a value."""
-    pieces = [f"{sql.text(json.dumps(one.name, ensure_ascii=False) + ':')} || {_value(one)}" for one in attributes]
+def _object(values: Mapping[str, str]) -> str:
+    """SQL: one JSON object of the values (SQL, by name) that are there, ordered by the code points of the names."""
+    pieces = [f"{sql.text(json.dumps(name, ensure_ascii=False) + ':')} || {values[name]}" for name in sorted(values)]
     return f"'{{' || concat_ws(',', {', '.join([*pieces, _NOTHING])}) || '}}'"
 
 
@@ -233,9 +267,14 @@ def _listed(name: str) -> str:
 
 
 def _list_fault(name: str) -> str:
-    valid = members.fault(name, Kind.MEMO)
-    kind = f"json_type(CASE WHEN {valid} IS NULL THEN bare({sql.name(name)}) END)"
-    return f"coalesce({valid}, CASE WHEN {kind} <> 'ARRAY' THEN {sql.text(name + ': this is not a list')} END)"
+    return _json_fault(name, "ARRAY", "a list")
+
+
+def _json_fault(name: str, kind: str, what: str) -> str:
+    """SQL: why a cell is no JSON of that kind; NULL where it is, or where nothing stands in it."""
+    valid, cell = members.fault(name, Kind.MEMO), f"bare({sql.name(name)})"
+    other = f"json_type(CASE WHEN {valid} IS NULL THEN {cell} END) <> '{kind}'"
+    return f"coalesce({valid}, CASE WHEN {other} THEN {sql.text(f'{name}: this is not {what}')} END)"
 
 
 def _or(name: str, default: str) -> str:

@@ -138,8 +138,8 @@ def _table(planning: Planning) -> Draft:
     written = inputs.written(table, source)
     kept = tuple(column for column in _fitted(schema_columns, existing) if column.source in written)
     drafted, duplicates = _profile(planning, kept) if table == CUSTOMER_PROFILE else _child(planning, kept)
-    notes = unknown_names(table, hydration, attributes)
-    notes += not_written(existing, {column.logical_name for column in kept}, hydration.publisher_prefix)
+    notes = [*unknown_names(table, hydration, attributes), *inputs.unused(table, source)]
+    notes += not_written(existing, {column.logical_name for column in schema_columns}, hydration.publisher_prefix)
     if hydration.options(table).keep_days and catalog.TIME_STAMP not in written:
         notes += [f"keep_days has no effect: the lake's entity has no {catalog.TIME_STAMP}."]
     key = catalog.key_name(hydration.publisher_prefix, table)

@@ -42,6 +42,16 @@ def written(table: str, source: Source) -> set[str]:
     return {field.name for field in output.fields if field.made or field.name.casefold() in have}
 
 
+def unused(table: str, source: Source) -> list[str]:
+    """A sentence on attributes that the table has no column for; none where attributes are columns or members."""
+    output = TABLES[table]
+    if not output.fields or output.payload or table == ALTERNATE_KEY:
+        return []
+    columns = {field.name.casefold() for field in output.fields} | {f"{table}id".casefold()}
+    more = [one.name for part in source.parts for one in part.entity.attributes if one.name.casefold() not in columns]
+    return [f"Not hydrated, because the table has no such column: {', '.join(more)}."] if more else []
+
+
 def named(table: str, source: Source, hydration: Hydration) -> str:
     """The entities of an aggregate that hydration.toml names one by one, as text to be remembered."""
     if not TABLES[table].payload:

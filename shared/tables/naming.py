@@ -99,10 +99,10 @@ def newest_first(snapshot: Snapshot) -> list[Manifest]:
 
 def _claim(entity: Entity, hydration: Hydration) -> _Claim:
     """The table that an entity belongs to, its place among the names of the table, and what is particular to it."""
-    for table in OUTPUT_TABLES:
-        for place, one in enumerate(hydration.options(table).entities or ()):
-            if matches(entity.name, one.name):
-                return table, place, one
+    named = [(table, *pair) for table in OUTPUT_TABLES for pair in enumerate(hydration.options(table).entities or ())]
+    for table, place, one in sorted(named, key=lambda each: "*" in each[2].name):  # a name beats a pattern
+        if matches(entity.name, one.name):
+            return table, place, one
     notes = {name.rpartition(":")[2].strip().casefold(): text.strip() for name, text in entity.annotations}
     wanted = notes.get(_ANNOTATION, "").casefold()
     if not wanted and is_other(entity.name, hydration):

@@ -186,7 +186,7 @@ def test_a_ready_made_enrichment_names_provider_and_type_in_its_rows() -> None:
     }
     assert sorted(found.cells("enrichmentprovider").values()) == ["Audience insights", "P", "Q"]
     assert sorted(found.cells("enrichmenttype").values()) == ["Enrichment", "T", "T"]
-    assert sorted(found.cells("values").values()) == ['{"a": 1}', '{"b":2}', "{}"]
+    assert sorted(found.cells("values").values()) == ['{"a":1}', '{"b":2}', "{}"]
 
 
 def test_a_ready_made_prediction_names_model_and_provider_in_its_rows() -> None:

@@ -209,8 +209,17 @@ def test_patterns_and_names_in_the_order_of_the_file() -> None:
 
 
 def test_an_entity_belongs_to_the_first_table_that_claims_it_and_to_no_other() -> None:
-    configured = hydration(Prediction=only("Mine*"), SegmentMembership=only("Mine_A"))
+    configured = hydration(Prediction=only("Mine*"), SegmentMembership=only("Mine_*"))
     assert owners(entity("Mine_A", "CustomerId"), configured) == {"Prediction": ["Mine_A"]}
+
+
+def test_a_name_counts_before_a_pattern_wherever_it_stands() -> None:
+    mine = Input("ChurnB", "Contoso", "B")
+    configured = hydration(Prediction=only("Churn*", mine), Enrichment=only("C*"))
+    made = snapshot([entity(name, "CustomerId") for name in ("ChurnA", "ChurnB", "Cities")])
+    parts = {part.entity.name: part for found in claims(made, configured).values() for _, part in found}
+    assert (parts["ChurnB"].provider, parts["ChurnB"].title) == ("Contoso", "B")
+    assert owners(made, configured) == {"Enrichment": ["ChurnA", "Cities"], "Prediction": ["ChurnB"]}
 
 
 def test_an_entity_of_several_manifests_belongs_to_one_table() -> None:
