@@ -60,22 +60,23 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     Returns how many rows were left out because they repeat another one's key. Raises CorruptSnapshotError for a profile
     without a key: it could be anybody's, so nothing may be concluded from its table.
     """
+    # Columns of Dataverse have an underscore in their names: those of the plan have none here.
     again = "true" if policy.full else "s.id IS NULL OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry"
     connection.execute(f"""
         CREATE TABLE staged AS
         WITH drafted AS (
-            SELECT *, CASE WHEN id IS NULL THEN '{_NO_KEY}' ELSE {rows.fault} END AS row_fault FROM ({rows.select})
+            SELECT *, CASE WHEN id IS NULL THEN '{_NO_KEY}' ELSE {rows.fault} END AS rowfault FROM ({rows.select})
         ), written AS (
-            SELECT *, CASE WHEN row_fault IS NULL THEN {rows.record} END AS record FROM drafted
+            SELECT *, CASE WHEN rowfault IS NULL THEN {rows.record} END AS record FROM drafted
         ), entered AS (
-            SELECT id, source_key, row_fault, record, CASE WHEN row_fault IS NULL THEN {rows.entry} END AS entry,
+            SELECT id, sourcekey, rowfault, record, CASE WHEN rowfault IS NULL THEN {rows.entry} END AS entry,
                    {rows.expired} AS expired
             FROM written
         )
-        SELECT d.id, d.entry, d.row_fault AS fault, d.expired, s.id IS NOT NULL AS known,
-               coalesce(s.born, CASE WHEN d.row_fault IS NULL THEN {sql.text(birth)} END) AS born,
-               CASE WHEN d.row_fault IS NOT NULL OR d.id IS NULL THEN d.source_key END AS source_key,
-               CASE WHEN d.row_fault IS NULL AND ({again}) THEN d.record END AS record
+        SELECT d.id, d.entry, d.rowfault AS fault, d.expired, s.id IS NOT NULL AS known,
+               coalesce(s.born, CASE WHEN d.rowfault IS NULL THEN {sql.text(birth)} END) AS born,
+               CASE WHEN d.rowfault IS NOT NULL OR d.id IS NULL THEN d.sourcekey END AS source_key,
+               CASE WHEN d.rowfault IS NULL AND ({again}) THEN d.record END AS record
         FROM entered AS d LEFT JOIN state AS s USING (id)""")
     if rows.needs_keys and (nameless := keyless(connection)):
         raise CorruptSnapshotError(f"{nameless:,} rows have no key: they cannot be told apart, so nothing was written.")

@@ -16,7 +16,7 @@ ring AS (
 )
 SELECT
     identifier_guid(holder.data_source || '|' || holder.entity || '|' || value)  AS id,
-    holder.data_source || '|' || holder.entity || '|' || value     AS source_key,
+    holder.data_source || '|' || holder.entity || '|' || value     AS sourcekey,
     CASE WHEN holder.customer IS NULL
          THEN 'CustomerId: the text is not valid UTF-8'
          WHEN customers > 1

@@ -3,7 +3,7 @@
 --   ContactProfileId  deterministic GUID of Identifier; Id is the same GUID as text
 SELECT
     identifier_guid(identifier)         AS id,
-    identifier                          AS source_key,
+    identifier                          AS sourcekey,
     CASE WHEN bare("CustomerId") IS NULL
          THEN 'CustomerId: the contact is mapped to no account' END AS fault,
     bare("CustomerId")                  AS customer,

@@ -4,7 +4,7 @@
 --   CustomerMeasureId  the CustomerId itself: its GUID where it is one, else the deterministic GUID of it
 SELECT
     id                                    AS id,
-    'Customer_Measure|' || customer_id    AS source_key,
+    'Customer_Measure|' || customer_id    AS sourcekey,
     fault                                 AS fault,
     customer_id                           AS customer,
     customer_id                           AS "{prefix}_customerid",

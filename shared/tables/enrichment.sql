@@ -4,7 +4,7 @@
 --   EnrichmentId  deterministic GUID of Identifier
 SELECT
     identifier_guid(provider || '|' || title || '|' || customer_id)  AS id,
-    provider || '|' || title || '|' || customer_id                   AS source_key,
+    provider || '|' || title || '|' || customer_id                   AS sourcekey,
     fault                                                            AS fault,
     customer_id                                                      AS customer,
     customer_id                                                      AS "{prefix}_customerid",

@@ -2,7 +2,7 @@
 -- A source row that two customers claim is not linked: either answer could be wrong.
 SELECT
     coalesce(parse_guid(value), identifier_guid(value))            AS id,
-    min(value)                                                     AS source_key,
+    min(value)                                                     AS sourcekey,
     CASE WHEN parse_guid(min(value)) IS NULL
          THEN 'key: the value is not a GUID, so it names no row of this table'
          WHEN count_if(id_guid(bare(customer_id)) IS NULL) > 0

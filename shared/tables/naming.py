@@ -25,6 +25,7 @@ from shared.tables.catalog import (
     TABLES,
     UNIFIED_ACTIVITY,
 )
+from shared.tables.values import OF_DATA_TYPE, Kind
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     CUSTOMER_PROFILE: ("Customer", "CustomerProfile"),
@@ -153,10 +154,12 @@ def _part(table: str, entity: Entity, one: Input, *, business: bool) -> Part:
 def is_ready_made(table: str, entity: Entity) -> bool:
     """Whether the entity has the form of the table itself, so that its rows are taken as they are."""
     output = TABLES[table]
-    have = {attribute.name.casefold() for attribute in entity.attributes}
+    have = {attribute.name.casefold(): attribute for attribute in entity.attributes}
     names = {name.casefold() for name in member_names(entity)} if table == SEGMENT_MEMBERSHIP else set()
     made = {field.name.casefold() for field in output.fields} | {f"{table}id".casefold()}
-    return have <= made | names and bool(have & ({output.payload.casefold()} | names))
+    payload = have.get(output.payload.casefold())
+    holds_json = payload is not None and OF_DATA_TYPE.get(payload.data_type, Kind.TEXT) in {Kind.TEXT, Kind.MEMO}
+    return have.keys() <= made | names and (holds_json or bool(have.keys() & names))
 
 
 def member_names(entity: Entity) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 --   PredictionId  deterministic GUID of Identifier
 SELECT
     identifier_guid(title || '|' || provider || '|' || customer_id)  AS id,
-    title || '|' || provider || '|' || customer_id                   AS source_key,
+    title || '|' || provider || '|' || customer_id                   AS sourcekey,
     fault                                                            AS fault,
     customer_id                                                      AS customer,
     customer_id                                                      AS "{prefix}_customerid",

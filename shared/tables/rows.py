@@ -23,7 +23,7 @@ from shared.tables.values import Column, Kind
 
 @dataclass(frozen=True)
 class Rows:
-    """What a table's SQL yields. `select` has id, source_key, fault and the columns that the others read."""
+    """What a table's SQL yields. `select` has id, sourcekey, fault and the columns that the others read."""
 
     select: str
     fault: str  # SQL: NULL for a valid row, else a sentence that begins with the column's name

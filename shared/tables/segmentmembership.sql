@@ -12,7 +12,7 @@ WITH customer AS (
 )
 SELECT
     identifier_guid(customer_id || '|' || provider || '|' || type || '|Segments')  AS id,
-    customer_id || '|' || provider || '|' || type || '|Segments'                   AS source_key,
+    customer_id || '|' || provider || '|' || type || '|Segments'                   AS sourcekey,
     fault                                                                          AS fault,
     customer_id                                                                    AS customer,
     customer_id                                                                    AS "{prefix}_customerid",

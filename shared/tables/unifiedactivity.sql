@@ -2,7 +2,7 @@
 --   UnifiedActivityId  the ActivityId itself: its GUID where it is one, else the deterministic GUID of it
 SELECT
     id_guid(bare("ActivityId"))         AS id,
-    "ActivityId"                        AS source_key,
+    "ActivityId"                        AS sourcekey,
     NULL::VARCHAR                       AS fault,
     bare("CustomerId")                  AS customer,
     "CustomerId"                        AS "{prefix}_customerid",

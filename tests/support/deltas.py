@@ -128,7 +128,7 @@ class Table:
 
 
 def _snapshot(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> Rows:
-    connection.execute("CREATE TABLE given (id UUID, source_key VARCHAR, fault VARCHAR, content VARCHAR, old BOOLEAN)")
+    connection.execute("CREATE TABLE given (id UUID, sourcekey VARCHAR, fault VARCHAR, content VARCHAR, old BOOLEAN)")
     if rows:
         listed = [dict(zip("abcde", row.cells, strict=True)) for row in rows]
         connection.register("listed", pa.Table.from_pylist(listed))

@@ -45,3 +45,8 @@ def test_a_name_in_the_table_of_one_segment_is_that_of_a_customer() -> None:
     assert is_ready_made("SegmentMembership", entity("Segment_VIP", "CustomerId", "SegmentName"))
     assert "Name" in member_names(entity("segmentmembership"))
     assert "Name" not in member_names(entity("Segment_VIP"))
+
+
+def test_a_number_is_no_ready_made_object() -> None:
+    assert not is_ready_made("CustomerMeasure", entity("Measure_x", "CustomerId", "Measures:int64"))
+    assert is_ready_made("CustomerMeasure", entity("Measure_x", "CustomerId", "Measures:json"))
