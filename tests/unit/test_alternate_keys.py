@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 import pytest
 
 from shared import keys
-from shared.delta import compare, engine
+from shared.delta import compare, engine, state
 from shared.delta.compare import Policy
 from shared.errors import CorruptSnapshotError, RequirementError
 from shared.lake.manifest import Entity
@@ -120,10 +120,10 @@ def test_a_profile_without_an_id_is_a_row_without_a_key(customer: str | None) ->
     configured = hydration()
     with planning.connection() as opened:
         opened.execute('CREATE TABLE customer AS SELECT unnest([?, ?]) AS "CustomerId"', ["one", customer])
-        opened.execute("CREATE TABLE state (id UUID, entry UUID, mark VARCHAR)")
+        state.open_state(opened, None)
         wanted = columns("CustomerProfile", configured, attributes("CustomerId"))
         with pytest.raises(CorruptSnapshotError, match="1 rows have no key"):
-            compare.stage(opened, rows.profile(wanted, configured), Policy())
+            compare.stage(opened, rows.profile(wanted, configured), Policy(), birth="now")
 
 
 # -- links whose row did not leave ---------------------------------------------------------------------

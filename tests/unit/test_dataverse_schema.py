@@ -41,7 +41,7 @@ def test_a_column_that_can_take_the_values_serves(kind: Kind, there: Column) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "there", "exists", "delivers"),
+    ("kind", "there", "exists", "wanted"),
     [
         ("text", Column("x_c", "Integer"), "Integer (whole number)", "text"),
         ("memo", Column("x_c", "String", 4000), "String (text)", "multiline text"),
@@ -49,14 +49,19 @@ def test_a_column_that_can_take_the_values_serves(kind: Kind, there: Column) -> 
         ("integer", Column("x_c", "Lookup"), "Lookup (lookup)", "whole number"),
         ("boolean", Column("x_c", "EntityName"), "EntityName (another type)", "yes/no"),
         ("date", Column("x_c", "DateTime", behavior="UserLocal"), "DateTime (date and time, UserLocal)", "date"),
-        ("datetime", Column("x_c", "DateTime", behavior="DateOnly"), "DateTime (date and time, DateOnly)", "date and"),
+        (
+            "datetime",
+            Column("x_c", "DateTime", behavior="DateOnly"),
+            "DateTime (date and time, DateOnly)",
+            "date and time",
+        ),
     ],
 )
 def test_another_type_is_a_conflict_that_names_column_and_both_types(
-    kind: Kind, there: Column, exists: str, delivers: str
+    kind: Kind, there: Column, exists: str, wanted: str
 ) -> None:
     (sentence,) = conflicts(schema(ColumnSchema("x_c", kind, "C")), existing(there))
-    told = f"Column x_c of x_thing exists as {exists}, the snapshot delivers {delivers}"
+    told = f"Column x_c of x_thing exists as {exists}, it would have to be {wanted} now"
     assert sentence.startswith(told), sentence
 
 

@@ -48,7 +48,8 @@ def alternate_keys(
 ) -> dict[str, dict[str, Any]]:
     """By GUID, where these customers have profiles."""
     configured = hydration(prefix="abc")
-    connection.execute("CREATE TABLE profile AS SELECT id_guid(unnest(?::VARCHAR[])) AS id", [list(profiles)])
+    listed = "SELECT id_guid(unnest(?::VARCHAR[])) AS id, 'first' AS born"
+    connection.execute(f"CREATE TABLE profile AS {listed}", [list(profiles)])
     return staged(connection, rows.output(ALTERNATE_KEY, columns(ALTERNATE_KEY, configured), configured, SET))
 
 
@@ -118,6 +119,19 @@ def test_a_key_whose_customer_has_no_profile_is_rejected(connection: duckdb.Duck
     found = alternate_keys(connection)
     assert found[str(guids.from_identifier("CRM|contact|b"))] == {"fault": "CustomerId: no profile has this id"}
     assert found[str(guids.from_identifier("CRM|contact|a"))]["abc_customerid"] == "C1"
+
+
+def test_a_key_whose_customer_cannot_be_read_is_rejected(connection: duckdb.DuckDBPyConnection) -> None:
+    unreadable = [f"C{place}{guids.UNREADABLE}" for place in "12"]
+    cells = [(unreadable[0], "a;b", None, None), (unreadable[1], "b", None, None), ("C1", "c", None, None)]
+    keys_from_profile(connection, *cells)
+    found = alternate_keys(connection)
+    for value in "ab":
+        key = str(guids.from_identifier(f"CRM|contact|{value}"))
+        assert found.pop(key) == {"fault": "CustomerId: the text is not valid UTF-8"}
+    [record] = found.values()
+    [ring] = json.loads(record["abc_keyring"])
+    assert (record["abc_customerid"], ring["keys"]) == ("C1", ["c"])
 
 
 # -- the lake's own table ------------------------------------------------------------------------------
