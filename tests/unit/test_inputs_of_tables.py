@@ -18,6 +18,7 @@ from shared.services import Services
 from shared.settings import OUTPUT_TABLES, Hydration, Settings, load
 from shared.tables import discovery
 from shared.tables.catalog import TABLES
+from shared.tables.columns import columns
 from shared.tables.discovery import Source
 from tests.support import planning
 from tests.support.catalogs import CRM, ENVIRONMENT, entity, hydration, only, ready_made, snapshot, source
@@ -73,8 +74,11 @@ def test_members_of_an_aggregate_are_the_attributes_of_all_its_entities_but_the_
 def test_columns_that_the_lake_does_not_deliver_are_not_written() -> None:
     made = found("ContactProfile", entity("ContactProfile", "customerid", "CONTACTID", "City", "Stranger"))
     assert inputs.written("ContactProfile", made) == {"CustomerId", "ContactId", "City", "Id", "Identifier"}
-    assert inputs.delivered("ContactProfile", made) >= {"City", "Stranger", "Id", "Identifier"}
-    assert "FirstName" not in inputs.delivered("ContactProfile", made)
+
+
+def test_of_the_profile_every_attribute_is_written_and_nothing_else() -> None:
+    made = found("CustomerProfile", entity("Customer", "CustomerId", "Name", "NAME"))
+    assert inputs.written("CustomerProfile", made) == {"CustomerId", "Name", "NAME"}
 
 
 @pytest.mark.parametrize(
@@ -83,14 +87,21 @@ def test_columns_that_the_lake_does_not_deliver_are_not_written() -> None:
 )
 def test_all_columns_of_an_aggregate_are_made_and_written(table: str, name: str) -> None:
     made = found(table, entity(name, "CustomerId", "x"))
-    columns = {field.name for field in TABLES[table].fields}
-    assert inputs.written(table, made) == columns
-    assert inputs.delivered(table, made) == columns | {"x"}
+    assert inputs.written(table, made) == {field.name for field in TABLES[table].fields}
 
 
-def test_keys_that_come_from_the_profile_deliver_every_column_of_their_table() -> None:
-    delivered = discovery.read(snapshot([entity("Customer", "CustomerId", "CRM_contact_contactid")]), NOBODY)
-    assert inputs.delivered("AlternateKey", delivered.source("AlternateKey")) >= {
+@pytest.mark.parametrize(
+    "delivered",
+    [
+        entity("Customer", "CustomerId", "CRM_contact_contactid"),
+        entity("AlternateKey", *TABLES["AlternateKey"].needs),  # its KeyRing is made where the lake has none
+    ],
+    ids=["profile", "table"],
+)
+def test_every_column_of_a_key_is_written_wherever_keys_come_from(delivered: Entity) -> None:
+    made = discovery.read(snapshot([delivered]), hydration(source("CRM", CRM))).source("AlternateKey")
+    assert made.parts
+    assert inputs.written("AlternateKey", made) == {
         "DataSourceName",
         "EntityName",
         "AlternateValue",
@@ -98,6 +109,20 @@ def test_keys_that_come_from_the_profile_deliver_every_column_of_their_table() -
         "CustomerId",
         "Identifier",
     }
+
+
+@pytest.mark.parametrize("table", ["ContactProfile", "UnifiedActivity"])
+def test_what_a_table_has_no_column_for_is_told(table: str) -> None:
+    needs = [one.upper() for one in TABLES[table].needs]
+    made = found(table, entity(table, *needs, f"{table}Id", "Stranger", "More"))
+    assert inputs.unused(table, made) == ["Not hydrated, because the table has no such column: Stranger, More."]
+    assert inputs.unused(table, found(table, entity(table, *needs))) == []
+
+
+@pytest.mark.parametrize("table", ["CustomerProfile", "CustomerMeasure", "Prediction"])
+def test_where_attributes_are_columns_or_members_none_is_left_over(table: str) -> None:
+    name = {"CustomerProfile": "Customer", "CustomerMeasure": "Measure_A", "Prediction": "Model_A"}[table]
+    assert inputs.unused(table, found(table, entity(name, "CustomerId", "Stranger"))) == []
 
 
 # -- what is remembered of the entities that hydration.toml names --------------------------------------
@@ -169,7 +194,9 @@ def test_where_keys_came_from_is_no_list_of_entities() -> None:
 
 
 @pytest.mark.parametrize("table", OUTPUT_TABLES)
-def test_what_is_written_is_delivered(table: str) -> None:
+def test_what_is_written_is_a_column_and_what_a_row_needs_is_written(table: str) -> None:
     entities = [entity("Customer", "CustomerId")] if table == "CustomerProfile" else [ready_made(table)]
     made = found(table, *entities)
-    assert inputs.written(table, made) <= inputs.delivered(table, made)
+    written = inputs.written(table, made)
+    assert written <= {one.source for one in columns(table, NOBODY, inputs.attributes(table, made))}
+    assert written >= {"CustomerId", TABLES[table].primary_name}

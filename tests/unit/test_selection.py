@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import ConfigurationError
 from shared.lake.manifest import Attribute
 from shared.settings import TableOptions
-from shared.tables.selection import chosen, lengths, of_columns, of_members
+from shared.tables.selection import chosen, lengths, of_columns, of_members, unknown
 from shared.texts import counted
 
 ATTRIBUTES = [Attribute(name, "string") for name in ("CustomerId", "Name", "NAME", "City")]
 
 
 def names(options: TableOptions) -> list[str]:
-    return [one.name for one in chosen(ATTRIBUTES, options, table="CustomerProfile", always={"CustomerId"})]
+    return [one.name for one in chosen(ATTRIBUTES, options, always={"CustomerId"})]
 
 
 def test_without_options_all_are_chosen() -> None:
@@ -31,16 +30,34 @@ def test_the_id_is_never_left_out() -> None:
     assert names(TableOptions(include=("City",), exclude=("CustomerId",))) == ["CustomerId", "City"]
 
 
+def test_a_name_that_is_none_chooses_nothing_and_leaves_nothing_out() -> None:
+    assert names(TableOptions(exclude=("Zebra",))) == ["CustomerId", "Name", "NAME", "City"]
+    assert names(TableOptions(include=("Zebra", "City"))) == ["CustomerId", "City"]
+    assert names(TableOptions(include=("Zebra",))) == ["CustomerId"]
+
+
+def told(options: TableOptions) -> list[str]:
+    return unknown([one.name for one in ATTRIBUTES], ["Name", "NAME"], options, table="CustomerProfile")
+
+
 def test_a_name_that_is_none_is_told_with_what_may_be_meant() -> None:
-    with pytest.raises(ConfigurationError) as told:
-        names(TableOptions(include=("Citty",), exclude=("Zebra",)))
-    assert told.value.faults == (
+    assert told(TableOptions(include=("Citty",), exclude=("Zebra",), lengths={"City": 5, "Nam": 5})) == [
         (
             "[tables.CustomerProfile] include in hydration.toml names Citty, which the lake's entity does not have. "
             "Did you mean City?"
         ),
         "[tables.CustomerProfile] exclude in hydration.toml names Zebra, which the lake's entity does not have.",
-    )
+        "[tables.CustomerProfile] lengths in hydration.toml names City, which is no text column that is written.",
+        (
+            "[tables.CustomerProfile] lengths in hydration.toml names Nam, which is no text column that is written. "
+            "Did you mean Name?"
+        ),
+    ]
+
+
+def test_a_name_that_is_one_is_not_told_whatever_its_case() -> None:
+    assert told(TableOptions()) == []
+    assert told(TableOptions(include=("city", "NAME"), exclude=("customerid",), lengths={"name": 5})) == []
 
 
 FIELDS = [Attribute(name, "") for name in ("CustomerId", "Values")]
@@ -52,7 +69,8 @@ MEMBERS = [Attribute(name, "string") for name in ("Score", "values", "Grade")]
     [
         (("score", "Values"), ("Values",), ("score",)),
         (("VALUES",), ("VALUES",), ()),
-        (("Zebra",), ("Zebra",), ()),  # told where the columns are chosen
+        # Columns are always there: it is a member that the lake has lost.
+        pytest.param(("Zebra",), (), ("Zebra",), marks=pytest.mark.xfail(strict=True, reason="counts as a column")),
         (("Grade", "Score"), (), ("Grade", "Score")),
     ],
 )
@@ -74,10 +92,9 @@ def test_an_include_that_speaks_only_of_one_kind_leaves_the_other_whole() -> Non
 
 def test_lengths_are_found_by_name_whatever_its_case() -> None:
     texts = ["Name", "NAME", "City"]
-    assert lengths(texts, TableOptions(lengths={"city": 5, "NAME": 6}), table="T") == {"City": 5, "NAME": 6}
-    assert lengths(texts, TableOptions(lengths={"name": 7}), table="T") == {"Name": 7, "NAME": 7}
-    with pytest.raises(ConfigurationError, match="Did you mean City"):
-        lengths(texts, TableOptions(lengths={"Citty": 5}), table="T")
+    assert lengths(texts, TableOptions(lengths={"city": 5, "NAME": 6})) == {"City": 5, "NAME": 6}
+    assert lengths(texts, TableOptions(lengths={"name": 7})) == {"Name": 7, "NAME": 7}
+    assert lengths(texts, TableOptions(lengths={"Citty": 5})) == {}
 
 
 def test_numbers_with_their_nouns() -> None:
