@@ -26,7 +26,6 @@ from tests.support.catalogs import entity, hydration, snapshot
 SET = "msdynci_customerprofiles"
 BOUND = "msdynci_lookupfield_customer@odata.bind"
 NOBODY = hydration()
-NOBODYS = "no profile has this id"
 Cells = Sequence[str | None]
 Record = dict[str, Any]
 
@@ -68,10 +67,10 @@ class Output:
 
     records: Mapping[str, str]
     faults: Mapping[str, str]
-    orphans: frozenset[str]
     expired: frozenset[str]
     source_keys: Mapping[str, str]
     duplicates: int
+    keyless: int  # of the rejected rows
 
     def record(self, guid: str) -> Record:
         """The record of a row."""
@@ -133,8 +132,8 @@ def staged(connection: duckdb.DuckDBPyConnection, drafted: rows.Rows, repeated: 
     return Output(
         records={guid: record for guid, record, fault, _ in found if fault is None},
         faults={guid: fault for guid, _, fault, _ in found if fault is not None},
-        orphans=frozenset(guid for guid, _, fault, _ in found if fault and fault.endswith(NOBODYS)),
         expired=frozenset(guid for (guid,) in expired),
         source_keys={guid: key for guid, _, _, key in found if key is not None},
         duplicates=repeated + dropped,
+        keyless=compare.keyless(connection),
     )
