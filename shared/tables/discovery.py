@@ -165,13 +165,15 @@ def _aggregate(
     for newest in deciding:
         versions = [one for one in candidates if one[1].entity.name.casefold() == newest[1].entity.name.casefold()]
         usable = [one for one in versions if one[1].entity.delivery is Delivery.DELIVERED]
-        whole = next((one for one in usable if not snapshot.missing_of(one[1].entity)), None)
+        whole = next((one for one in usable if not _gone(snapshot, one[1])), None)
         why = _fault(snapshot, *newest)
         if whole is None:
             return Source(fault=why)
         if lacks := _lacks(table, whole[1].entity, _where(*whole)):
             return Source(fault=lacks)
         parts.append(whole[1])
+        if snapshot.missing_of(whole[1].entity):
+            notes.append(f"Taken as empty, because its files have no byte: {whole[1].entity.name}.")
         if whole is not newest:
             notes.append(f"Read from {whole[0].path}, an older one, because of {why}")
     if twice := _twice(table, parts):
@@ -182,6 +184,11 @@ def _aggregate(
     if schemas:
         notes.append(f"Named without a file, so nothing was read: {_shown(schemas)}.")
     return Source(tuple(parts), notes=(*_made_of(parts, lacking), *notes), lacking=lacking)
+
+
+def _gone(snapshot: Snapshot, part: Part) -> list[str]:
+    """The files that are not there. Empty ones, for which the run has waited, are those of an entity without rows."""
+    return [path for path in snapshot.missing_of(part.entity) if path not in snapshot.files]
 
 
 def _twice(table: str, parts: Sequence[Part]) -> str:

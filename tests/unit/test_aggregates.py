@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.lake.manifest import Entity
+from shared.lake.snapshot import File
 from shared.settings import Input
 from shared.tables import discovery
 from shared.tables.discovery import Source
@@ -174,3 +177,17 @@ def test_one_segment_may_stand_in_several_entities() -> None:
         SegmentMembership=only(Input("A", title="VIP"), Input("B", title="VIP")),
     )
     assert [(part.provider, part.title) for part in source.parts] == [(PROVIDER, "VIP")] * 2
+
+
+def test_a_file_without_a_byte_is_an_entity_without_rows() -> None:
+    """A segment may have no member; the run has waited for its file as long as it waits for any."""
+    made_of = [entity(name, "CustomerId") for name in ("Segment_A", "Segment_B")]
+    empty = f"{FOLDER}/Segment_B/1.csv"
+    found = snapshot(made_of, missing=[empty])
+    there = replace(found, files={**found.files, empty: File(empty, "1", 0)})
+    assert not discovery.is_whole(there, hydration())
+    source = discovery.read(there, hydration()).sources["SegmentMembership"]
+    assert [part.entity.name for part in source.parts] == ["Segment_A", "Segment_B"]
+    assert "Taken as empty, because its files have no byte: Segment_B." in source.notes
+    gone = discovery.read(found, hydration()).sources["SegmentMembership"]
+    assert "missing or empty" in gone.fault
