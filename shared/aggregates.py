@@ -218,7 +218,7 @@ class Aggregate:
         if not self._is_payload_written or is_ready_made(self.table, part.entity):
             return []
         fields = [Attribute(field.name, "") for field in TABLES[self.table].fields]
-        options = selection.of_members(self.hydration.options(self.table), fields, self._attributes)
+        options = selection.of_members(self.hydration.options(self.table), fields)
         own = _own(part)
         kept = selection.chosen(own, options, always=())
         self._refuse_alike(kept, part.entity.name)

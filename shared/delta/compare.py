@@ -70,7 +70,7 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
             SELECT *, CASE WHEN rowfault IS NULL THEN {rows.record} END AS record FROM drafted
         ), entered AS (
             SELECT id, sourcekey, rowfault, record, CASE WHEN rowfault IS NULL THEN {rows.entry} END AS entry,
-                   {rows.expired} AS expired
+                   id IS NOT NULL AND ({rows.expired}) AS expired
             FROM written
         )
         SELECT d.id, d.entry, d.rowfault AS fault, d.expired, s.id IS NOT NULL AS known,

@@ -5,7 +5,8 @@
 --                   smallest by ordinal order
 WITH holder AS (
     SELECT data_source, entity, value, min(customer_id) AS customer_id, min(preferred) AS preferred,
-           min(id_guid(bare(customer_id))) AS customer, count(DISTINCT id_guid(bare(customer_id))) AS customers
+           min(id_guid(bare(customer_id))) AS customer, count(DISTINCT id_guid(bare(customer_id))) AS customers,
+           count_if(id_guid(bare(customer_id)) IS NULL) AS unreadable
     FROM alternate_key
     GROUP BY data_source, entity, value
 ),
@@ -17,7 +18,7 @@ ring AS (
 SELECT
     identifier_guid(holder.data_source || '|' || holder.entity || '|' || value)  AS id,
     holder.data_source || '|' || holder.entity || '|' || value     AS sourcekey,
-    CASE WHEN holder.customer IS NULL
+    CASE WHEN unreadable > 0
          THEN 'CustomerId: the text is not valid UTF-8'
          WHEN customers > 1
          THEN 'AlternateValue: the key belongs to ' || customers || ' customers' END AS fault,

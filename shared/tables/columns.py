@@ -31,7 +31,7 @@ def columns(table: str, hydration: Hydration, attributes: Sequence[Attribute] = 
         if not output.payload and (faults := unknown_names(table, hydration)):
             raise ConfigurationError(faults)
         fields = [_attribute(field) for field in output.fields]
-        limited = selection.of_columns(options, fields, attributes)
+        limited = selection.of_columns(options, fields) if output.payload else options
         found = _selected([_of_field(field, prefix) for field in output.fields], limited, table)
     _refuse_clashes(found, prefix, table)
     return tuple(sorted(found, key=lambda column: column.logical_name))

@@ -41,14 +41,14 @@ def unknown(names: Sequence[str], texts: Sequence[str], options: TableOptions, *
     return found
 
 
-def of_columns(options: TableOptions, fields: Sequence[Attribute], members: Sequence[Attribute]) -> TableOptions:
-    """The options without the names of members: an aggregate holds the attributes of its entities in one column."""
-    return _limited(options, lambda name: _is(name, fields) or not _is(name, members))
+def of_columns(options: TableOptions, fields: Sequence[Attribute]) -> TableOptions:
+    """The options of an aggregate's columns: any other name is that of an attribute that one column holds."""
+    return _limited(options, lambda name: _is(name, fields))
 
 
-def of_members(options: TableOptions, fields: Sequence[Attribute], members: Sequence[Attribute]) -> TableOptions:
-    """The options with the names of members only."""
-    return _limited(options, lambda name: _is(name, members) and not _is(name, fields))
+def of_members(options: TableOptions, fields: Sequence[Attribute]) -> TableOptions:
+    """The options of the attributes that an aggregate holds in one column."""
+    return _limited(options, lambda name: not _is(name, fields))
 
 
 def _is(name: str, attributes: Sequence[Attribute]) -> bool:
