@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,14 @@ class Table:
             state.save(connection, "(SELECT id::UUID AS id, entry::UUID AS entry, mark, born FROM listed)", self.state)
 
     def plan(self, rows: Sequence[Row], policy: Policy = NORMAL) -> Plan:
+        return self.compare(lambda connection: _snapshot(connection, rows), policy)
+
+    def compare(self, draft: Callable[[duckdb.DuckDBPyConnection], Rows], policy: Policy = NORMAL) -> Plan:
+        """Plan what `draft` makes of the connection."""
         self.delta = self.file()
         with planning.connection() as connection:
             state.open_state(connection, self.state, self.pending)
-            duplicates = compare.stage(connection, _snapshot(connection, rows), policy, birth=self.delta.stem)
+            duplicates = compare.stage(connection, draft(connection), policy, birth=self.delta.stem)
             found = compare.number(connection, policy, write_stage=WRITE, remove_stage=REMOVE)
             state.save(connection, "delta", self.delta)
             return Plan(

@@ -114,19 +114,30 @@ def output(
     before: datetime | None = None,
 ) -> Output:
     """The rows of an output table. Raises what the plan raises, and AssertionError where the table has a fault."""
+    with connected(profiles) as connection:
+        return staged(connection, *drafted(connection, table, *contents, configured=configured, before=before))
+
+
+def drafted(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    *contents: Delivered,
+    configured: Hydration = NOBODY,
+    before: datetime | None = None,
+) -> tuple[rows.Rows, int]:
+    """The SQL of an output table, and how many rows were left out as repeated. The connection knows the profiles."""
     source = discovery.read(snapshot([one.entity for one in contents]), configured).sources[table]
     assert source.parts, source.fault or source.absent
-    with connected(profiles) as connection:
-        reading = cast("Reading", ByHand(connection, {one.entity.name: one for one in contents}))
-        repeated = inputs.define(reading, table, source, configured)
-        wanted = columns(table, configured, inputs.attributes(table, source))
-        kept = [column for column in wanted if column.source in inputs.written(table, source)]
-        return staged(connection, rows.output(table, kept, configured, SET, before=before), repeated)
+    reading = cast("Reading", ByHand(connection, {one.entity.name: one for one in contents}))
+    repeated = inputs.define(reading, table, source, configured)
+    wanted = columns(table, configured, inputs.attributes(table, source))
+    kept = [column for column in wanted if column.source in inputs.written(table, source)]
+    return rows.output(table, kept, configured, SET, before=before), repeated
 
 
-def staged(connection: duckdb.DuckDBPyConnection, drafted: rows.Rows, repeated: int = 0) -> Output:
+def staged(connection: duckdb.DuckDBPyConnection, made: rows.Rows, repeated: int = 0) -> Output:
     """What a comparison makes of the rows."""
-    dropped = compare.stage(connection, drafted, Policy(), birth="now")
+    dropped = compare.stage(connection, made, Policy(), birth="now")
     found = connection.execute("SELECT id::VARCHAR, record, fault, source_key FROM staged").fetchall()
     expired = connection.execute("SELECT id::VARCHAR FROM expired").fetchall()
     return Output(

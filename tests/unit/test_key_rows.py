@@ -134,6 +134,32 @@ def test_a_key_whose_customer_cannot_be_read_is_rejected(connection: duckdb.Duck
     assert (record["abc_customerid"], ring["keys"]) == ("C1", ["c"])
 
 
+@pytest.mark.parametrize("other", ["A", "C1", "Z"])
+def test_a_key_of_a_customer_that_cannot_be_read_is_rejected_whoever_else_has_it(
+    connection: duckdb.DuckDBPyConnection, other: str
+) -> None:
+    keys_from_profile(connection, (f"{other}{guids.UNREADABLE}", "a", None, None), ("C1", "a;b", None, None))
+    found = alternate_keys(connection)
+    key = str(guids.from_identifier("CRM|contact|a"))
+    assert found.pop(key) == {"fault": "CustomerId: the text is not valid UTF-8"}
+    [record] = found.values()
+    assert record["abc_alternatevalue"] == "b"
+
+
+def test_a_key_is_written_again_when_its_profile_came_back_as_another_one(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    keys_from_profile(connection, ("C1", "a", None, None), ("C2", "b", None, None))
+    alternate_keys(connection)
+    before = dict(connection.execute("SELECT id::VARCHAR, entry FROM staged").fetchall())
+    connection.execute("UPDATE profile SET born = 'again' WHERE id = id_guid('C2')")
+    configured = hydration(prefix="abc")
+    connection.execute("DROP TABLE staged; DROP TABLE expired")
+    staged(connection, rows.output(ALTERNATE_KEY, columns(ALTERNATE_KEY, configured), configured, SET))
+    after = dict(connection.execute("SELECT id::VARCHAR, entry FROM staged").fetchall())
+    assert {key for key in before if before[key] != after[key]} == {str(guids.from_identifier("CRM|contact|b"))}
+
+
 # -- the lake's own table ------------------------------------------------------------------------------
 
 
