@@ -31,9 +31,9 @@ class Attempt:
     committed: bool
 
 
-FAULTS = st.sampled_from([(None, False), (None, False), (None, False), ("x: bad", False), (None, True)])
+FAULTS = st.sampled_from([None, None, None, "x: bad", "y: bad"])
 rows_drawn = st.builds(
-    lambda number, content, fault, old: Row(number, content, fault[0], orphan=fault[1], old=old),
+    lambda number, content, fault, old: Row(number, content, fault, old=old),
     NUMBERS,
     CONTENTS,
     FAULTS,
@@ -52,15 +52,9 @@ attempts = st.builds(
 )
 
 
-def said(row: Row) -> str | None:
-    """Why a row is not written."""
-    return row.fault or ("no profile" if row.orphan else None)
-
-
 def rank(row: Row) -> tuple[bool, str, bool, str]:
     """Of rows with one key the first one stays."""
-    fault = said(row)
-    return (fault is not None, fault or "", row.old, "" if fault else entry(row.content))
+    return (row.fault is not None, row.fault or "", row.old, "" if row.fault else entry(row.content))
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,8 @@ class Model:
             old = self.known.get(key)
             if row.old:
                 steps |= {key: "remove"} if old else {}
-            elif said(row):
-                steps |= {key: "orphan"} if old and row.orphan else {}
+            elif row.fault:
+                continue  # what Dataverse holds of it stays
             elif old is None:
                 steps[key] = "create"
             elif attempt.policy.full or old[1] == "uncertain" or old[0] != entry(row.content):
@@ -118,8 +112,6 @@ class Model:
         for key, op in steps.items():
             if op == "keep" and state[key][1] != "uncertain":
                 state[key] = (state[key][0], "kept")
-            elif op == "orphan":
-                state[key] = (state[key][0], "uncertain")
         for key, (outcome, maybe) in self.outcomes(attempt).items():
             if outcome == "written" and steps[key] != "remove":
                 state[key] = (entry(wanted[key].content), "")
@@ -149,7 +141,7 @@ def test_state_is_what_the_model_says(tmp_path_factory: pytest.TempPathFactory, 
         steps, wanted, outcomes = model.steps(attempt), model.wanted(attempt), model.outcomes(attempt)
         assert {str(row[0]): row[1] for row in plan.rows} == steps
         young = [row for row in wanted.values() if not row.old]
-        assert plan.delta.rejected == sum(said(row) is not None for row in young)
+        assert plan.delta.rejected == sum(row.fault is not None for row in young)
         assert plan.delta.expired == len(wanted) - len(young)
         assert plan.duplicates == len(attempt.rows) - len(wanted)
         delta = plan.delta
