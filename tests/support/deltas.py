@@ -56,7 +56,7 @@ class Plan:
     rows: list[tuple[Any, ...]]  # id, op, chunk, place, stage, entry
     writes: list[tuple[int, list[bytes]]]
     removals: list[tuple[int, list[bytes]]]
-    rejects: list[tuple[str, str, str]]
+    rejects: list[tuple[str | None, str, str]]  # id, source_key, fault
 
     def ids(self, op: str) -> list[str]:
         return [str(row[0]) for row in self.rows if row[1] == op]

@@ -80,7 +80,7 @@ def test_where_the_lake_decides_a_name_that_it_lost_changes_no_other_column(tabl
 
 @pytest.mark.parametrize("table", OUTPUT_TABLES)
 def test_names_of_columns_and_of_members_are_not_told_whatever_their_case(table: str) -> None:
-    names = [one.name for one in (*GIVEN.get(table, ()), *TABLES[table].fields)]
+    names = [one.name for one in GIVEN.get(table, ())] + [one.name for one in TABLES[table].fields]
     texts = {name.upper(): 10 for name, column in found(table, truncate=True).items() if column.truncate}
     assert told(table, include=[one.lower() for one in names], exclude=[one.upper() for one in names]) == []
     assert told(table, lengths=texts) == []
