@@ -119,6 +119,7 @@ def test_a_profile_that_may_have_been_removed_is_another_one_before_and_after(ch
     children.run(HERE, ROW)
     assert ops(children.run({"C-1": None}, ROW)[0]) == ["change"]
     assert children.run({"C-1": None}, ROW)[0].rows == []
+    assert ops(children.run({"C-1": None}, CHANGED)[0]) == ["change"]  # it is compared all the same
     assert ops(children.run(AGAIN, ROW)[0]) == ["change"]
 
 
