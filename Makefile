@@ -7,8 +7,9 @@ demo: setup  ## a day and the next one, from files to Dataverse
 up: setup  ## the local stack stays up
 	@$(PYTHON) -m local up
 
-test: check  ## everything that is checked
-	$(PYTHON) -m pytest
+test: check  ## everything that is checked; the tests with processes of their own one after the other
+	$(PYTHON) -m pytest tests/unit --numprocesses 2
+	$(PYTHON) -m pytest tests/integration tests/faults
 
 check: setup  ## style and types only
 	$(PYTHON) -m ruff check

@@ -88,8 +88,12 @@ def lakes(folder: Path) -> Iterator[tuple[str, Path]]:
         ],
         "back": [customers(*PROFILES), activities(*ROWS)],
     }
+    measures = {"first": f"{ONE},1\n{TWO},2\n", "back": f"{ONE},1\n,2\n"}
     for name, entities in story.items():
         lake = write_lake(folder / name, ENVIRONMENT, *entities)
+        if name in measures:
+            measure = Entity("Customer_Measure", ("CustomerId", "Visits:int64"), {"1.csv": measures[name]})
+            write_lake(lake, ENVIRONMENT, measure, process="measures")
         write_lake(lake, ENVIRONMENT, *segments, loyal, process="segments")
         write_lake(lake, ENVIRONMENT, delta, process="enrichments")
         log = lake / f"ci_{ENVIRONMENT}" / "enrichments" / delta.name / "_delta_log"
@@ -196,3 +200,10 @@ def test_a_profile_that_comes_back_has_its_rows_again(landed: dict[str, Landed])
     assert last.rows("customerprofile").keys() == {ONE, TWO}
     assert last.activities()["a2"][LOOKUP] == TWO
     assert last.activities()["a3"].get(LOOKUP) is None
+
+
+def test_a_row_without_its_id_is_rejected_and_holds_what_it_may_be(landed: dict[str, Landed]) -> None:
+    task = landed["back"].task("CustomerMeasure")
+    assert (task["status"], task["rejected"], task["held"]) == ("Completed with rejects", 1, 1)
+    assert "1 row without a key may be any of them" in task["detail"]
+    assert landed["back"].rows("customermeasure").keys() == {ONE, TWO}

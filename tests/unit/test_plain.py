@@ -31,7 +31,7 @@ def copied(content: bytes, form: FileFormat, folder: Path, size: int = 3) -> str
 def test_a_copy_is_utf_8_with_line_feeds_whatever_the_file_is(encoding: str, compression: str, tmp_path: Path) -> None:
     content = ROWS.encode(encoding)
     form = FileFormat("csv", encoding=encoding, compression=compression)  # type: ignore[arg-type]
-    assert copied(gzip.compress(content) if compression == "gzip" else content, form, tmp_path) == AS_LF
+    assert copied(gzip.compress(content, mtime=0) if compression == "gzip" else content, form, tmp_path) == AS_LF
 
 
 def test_a_byte_order_mark_of_a_fixed_byte_order_is_no_text(tmp_path: Path) -> None:
@@ -87,15 +87,15 @@ def test_other_delimiters_begin_values_too() -> None:
 
 @pytest.mark.parametrize("content", [b"a,b\n" * 20_000, b""])
 def test_compressed_files_may_follow_each_other_and_be_padded(content: bytes, tmp_path: Path) -> None:
-    twice = gzip.compress(content) + gzip.compress(b"c,d\n") + b"\0" * 9
+    twice = gzip.compress(content, mtime=0) + gzip.compress(b"c,d\n", mtime=0) + b"\0" * 9
     assert copied(twice, FileFormat("csv", compression="gzip"), tmp_path, 7) == content.decode() + "c,d\n"
 
 
 @pytest.mark.parametrize(
     ("content", "form", "reason"),
     [
-        (gzip.compress(b"a,b\n" * 1000)[:-9], FileFormat("csv", compression="gzip"), "is cut off"),
-        (gzip.compress(b"a,b\n")[:-4] + b"\0\0\0\0", FileFormat("csv", compression="gzip"), "is damaged"),
+        (gzip.compress(b"a,b\n" * 1000, mtime=0)[:-9], FileFormat("csv", compression="gzip"), "is cut off"),
+        (gzip.compress(b"a,b\n", mtime=0)[:-4] + b"\0\0\0\0", FileFormat("csv", compression="gzip"), "is damaged"),
         (b"a,b\n", FileFormat("csv", compression="gzip"), "or is not gzip"),
         (b"a,\xff\r\n", CSV, "is not valid UTF-8"),
         ("a\r\n".encode("utf-16")[:-1], FileFormat("csv", encoding="utf-16"), "is not valid UTF-16"),
@@ -155,7 +155,7 @@ def test_a_copy_of_what_could_be_read_in_place_keeps_its_line_ends(tmp_path: Pat
         (b"a,b\n", FileFormat("csv", encoding="utf-8-sig"), True),
         ("a,b\n".encode("utf-16"), FileFormat("csv", encoding="utf-16"), False),
         (b"a,b\n", FileFormat("csv", encoding="iso8859-1"), False),
-        (gzip.compress(b"a,b\n"), FileFormat("csv", compression="gzip"), False),
+        (gzip.compress(b"a,b\n", mtime=0), FileFormat("csv", compression="gzip"), False),
     ],
 )
 def test_only_utf_8_with_line_feeds_is_read_in_place(content: bytes, form: FileFormat, in_place: bool) -> None:  # noqa: FBT001
