@@ -1,6 +1,6 @@
 """The comparison of one task: rows of the snapshot against the applied state, numbered into chunks.
 
-The connection holds `state` (id, entry, mark). Afterwards it holds `staged` (one row of the snapshot each), `expired`
+The connection holds `state` (id, entry, mark, born). Afterwards it holds `staged` (one row of the snapshot each), `expired`
 (rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old) and `delta` (what is
 to be done, chunk and place of each row).
 """
