@@ -1,8 +1,8 @@
 """The comparison of one task: rows of the snapshot against the applied state, numbered into chunks.
 
-The connection holds `state` (id, entry, mark, born). Afterwards it holds `staged` (one row of the snapshot each), `expired`
-(rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old) and `delta` (what is
-to be done, chunk and place of each row).
+The connection holds `state` (id, entry, mark, born). Afterwards it holds `staged` (one row of the snapshot each),
+`expired` (rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old) and
+`delta` (what is to be done, chunk and place of each row).
 """
 
 from __future__ import annotations
