@@ -7,9 +7,9 @@ demo: setup  ## a day and the next one, from files to Dataverse
 up: setup  ## the local stack stays up
 	@$(PYTHON) -m local up
 
-test: check  ## everything that is checked; the tests with processes of their own one after the other
+test: check  ## everything that is checked, on two cores; the tests of one file with processes of their own stay together
 	$(PYTHON) -m pytest tests/unit --numprocesses 2
-	$(PYTHON) -m pytest tests/integration tests/faults
+	$(PYTHON) -m pytest tests/integration tests/faults --numprocesses 2 --dist loadfile
 
 check: setup  ## style and types only
 	$(PYTHON) -m ruff check

@@ -58,10 +58,13 @@ class TaskPhase(StrEnum):
 
 
 class Mode(StrEnum):
-    """How much a run writes."""
+    """How much a run writes, and what it compares the snapshot with."""
 
     INCREMENTAL = "incremental"  # what differs from what Dataverse holds because of us
-    FULL = "full"  # every row again
+    FULL = "full"  # every row again; links as in verify
+    VERIFY = "verify"  # links that differ from what unification says, whoever changed them; rows as incremental
+    PLAN = "plan"  # nothing: it says what an incremental run would write
+    CONFIRM = "confirm"  # exactly what another run held; asked for by confirming that run
 
 
 class Kind(StrEnum):
@@ -88,6 +91,8 @@ class Environment:
     opened_fingerprint: str = ""
     organization_id: str = ""
     dataverse_url: str = ""
+    paused: datetime | None = None  # since when nothing is begun here
+    pause_reason: str = ""
     etag: str = ""
 
 
@@ -100,6 +105,7 @@ class Run:
     mode: Mode = Mode.INCREMENTAL
     manual: bool = False
     tables: tuple[str, ...] = ()  # asked for; empty: all
+    confirms: str = ""  # the run whose held removals and overwrites this one carries out
     status: Status = Status.QUEUED
     detail: str = ""
     phase: Phase = Phase.WAITING
@@ -131,9 +137,13 @@ class Task:
     lease_until: datetime | None = None
     tries: int = 0
     attempt: str = ""  # the plan attempt that was published
-    sources: tuple[str, ...] = ()  # for links: "data source|table" pairs
+    sources: tuple[str, ...] = ()  # for links: JSON of [data source, table, key] each; the key may be unknown: ""
     base_state: str = ""  # the applied state that the plan was made against
+    read: bool = False  # the plan was made against what Dataverse holds, which stands beside it
     origin: str = ""  # where its rows come from, where that may change
+    configuration: str = ""  # of a linked table: what its links depend on; when it changes, Dataverse is read
+    confirmable: int = 0  # removals and overwrites that the plan held, which a person may confirm
+    confirms: str = ""  # the plan attempt whose held rows this task carries out
     chunks: int = 0
     set_name: str = ""  # how its Dataverse table is addressed
     primary_id: str = ""
@@ -176,5 +186,6 @@ class Chunk:
     owner: str = ""
     lease_until: datetime | None = None
     tries: int = 0
+    custom_logic: bool = False  # plug-ins and workflows ran, because they could not be bypassed
     failure: str = ""
     etag: str = ""

@@ -26,9 +26,10 @@ NAMES = ("HydrationRuns", "HydrationTasks", "HydrationChunks", "HydrationState")
 
 @dataclass(frozen=True)
 class Lock:
-    """Which run an environment works on; empty: none."""
+    """Which run an environment works on, empty: none; and the last that was given it to write."""
 
     run: str = ""
+    last: str = ""
     etag: str = ""
 
 
@@ -49,6 +50,8 @@ class Pointer:
     table: str = ""
     kind: str = ""
     origin: str = ""  # where its rows came from, where that may change
+    configuration: str = ""  # of a linked table: what its links depended on
+    succeeded: bool = False  # some run brought the table to its end
     pending: tuple[str, ...] = ()  # deltas that may have been sent, whose outcome never reached the state
     etag: str = ""
 

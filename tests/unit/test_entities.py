@@ -21,9 +21,9 @@ texts = st.text(max_size=30)
 tuples = st.lists(texts, max_size=4).map(tuple)
 numbers = st.integers(0, 2**31 - 1)
 rows = st.one_of(
-    st.builds(Environment, texts, texts, moments, moments, texts, texts, texts, texts),
+    st.builds(Environment, texts, texts, moments, moments, texts, texts, texts, moments, texts, texts),
     st.builds(
-        Run, texts, texts, st.sampled_from(Mode), st.booleans(), tuples, st.sampled_from(Status), texts,
+        Run, texts, texts, st.sampled_from(Mode), st.booleans(), tuples, texts, st.sampled_from(Status), texts,
         st.sampled_from(Phase), numbers, numbers, numbers, texts, texts, moments, moments, moments, texts,
     ),
     st.builds(
@@ -34,7 +34,7 @@ rows = st.one_of(
     st.builds(Chunk, texts, texts, texts, numbers, numbers, numbers, st.booleans(), numbers, lease_until=moments),
     st.builds(Lock, texts, texts),
     st.builds(Moved, moments),
-    st.builds(Pointer, texts, texts, texts, texts, texts, pending=tuples, etag=texts),
+    st.builds(Pointer, texts, texts, texts, texts, texts, succeeded=st.booleans(), pending=tuples, etag=texts),
     st.builds(Owner, texts, texts),
 )  # fmt: skip
 
