@@ -99,6 +99,7 @@ def drop_column(call: Call, table: Table, column: Column) -> Response:
         solutions.forget(organization, gone)
         store.drop_column(table, column)
         table.drop(column.logical_name)
+        catalog.retire(table.logical_name, column.logical_name)
     return no_content()
 
 
@@ -149,6 +150,7 @@ def _key(call: Call, table: Table, key: Key) -> Response:
         call.organization.catalog_changed = True
         call.organization.store.drop_key(table, key)
         del table.keys[key.logical_name]
+        call.organization.catalog.retire(table.logical_name, "key", key.logical_name)
     return no_content()
 
 

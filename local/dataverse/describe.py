@@ -15,8 +15,13 @@ STANDARD_DELETES = ("Assign", "Merge", "Reparent", "Share", "Unshare", "RollupVi
 
 
 def metadata_id(organization: Organization, *names: str) -> str:
-    """Return the MetadataId of something: the same one whenever it is asked for."""
-    return str(uuid.uuid5(uuid.UUID(organization.id), "/".join(names)))
+    """Return the MetadataId of something: the same one whenever it is asked for.
+
+    What was deleted and made again under its old name has another one, as in Dataverse.
+    """
+    name = "/".join(names)
+    before = organization.catalog.retired.get(name, 0)
+    return str(uuid.uuid5(uuid.UUID(organization.id), f"{name}#{before}" if before else name))
 
 
 def label(text: str) -> dict[str, Any]:
@@ -135,7 +140,8 @@ def _particular(found: Column) -> dict[str, Any]:
 def option_set(organization: Organization, of: Table, found: Column) -> dict[str, Any]:
     """Return the option set of a choice or yes/no column."""
     name = f"{of.logical_name}_{found.logical_name}"
-    common = {"MetadataId": metadata_id(organization, "optionset", name), "Name": name, "IsGlobal": False}
+    owner = uuid.UUID(metadata_id(organization, of.logical_name, found.logical_name))
+    common = {"MetadataId": str(uuid.uuid5(owner, "optionset")), "Name": name, "IsGlobal": False}
     if found.kind == "Boolean":
         labels = dict(found.options) or {1: "Yes", 0: "No"}
         yes, no = ({"Value": value, "Label": label(labels.get(value, ""))} for value in (1, 0))

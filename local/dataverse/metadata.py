@@ -121,6 +121,12 @@ class Catalog:
         self.tables: dict[str, Table] = {}
         self.sets: dict[str, Table] = {}
         self.relationships: dict[str, Relationship] = {}
+        self.retired: dict[str, int] = {}
+
+    def retire(self, *names: str) -> None:
+        """Note that something of this name was deleted: another one of the same name gets another MetadataId."""
+        name = "/".join(names)
+        self.retired[name] = self.retired.get(name, 0) + 1
 
     def add_table(self, table: Table) -> None:
         """Add a table; a set name that is taken is a programming error of the caller."""
@@ -134,6 +140,12 @@ class Catalog:
         touching = [r for r in self.relationships.values() if logical_name in (r.referenced, r.referencing)]
         for relationship in touching:
             del self.relationships[relationship.schema_name.lower()]
+            self.retire("relationship", relationship.schema_name.lower())
+        self.retire(logical_name)
+        for column in table.columns:
+            self.retire(logical_name, column)
+        for key in table.keys:
+            self.retire(logical_name, "key", key)
 
     def add_relationship(self, relationship: Relationship) -> None:
         """Add a relationship between two tables that exist."""
@@ -143,6 +155,7 @@ class Catalog:
     def drop_relationship(self, relationship: Relationship) -> None:
         """Take a relationship away."""
         del self.relationships[relationship.schema_name.lower()]
+        self.retire("relationship", relationship.schema_name.lower())
         self.tables[relationship.referencing].shapes.clear()
 
     def navigations(self, table: str) -> dict[str, Relationship]:
@@ -159,11 +172,12 @@ class Catalog:
 
 
 def to_rows(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
-    """Yield (kind, name, JSON) for every table and relationship, to be stored."""
+    """Yield (kind, name, JSON) for every table and relationship and for the names that were retired, to be stored."""
     for table in catalog.tables.values():
         yield "table", table.logical_name, table_json(table)
     for relationship in catalog.relationships.values():
         yield "relationship", relationship.schema_name.lower(), json.dumps(_plain(relationship))
+    yield "retired", "", json.dumps(catalog.retired)
 
 
 def table_json(table: Table) -> str:
@@ -185,6 +199,7 @@ def from_rows(rows: Iterable[tuple[str, str, str]]) -> Catalog:
     readers: dict[str, Callable[[dict[str, Any]], None]] = {
         "table": lambda body: catalog.add_table(_table(body)),
         "relationship": lambda body: catalog.add_relationship(Relationship(**body)),
+        "retired": catalog.retired.update,
     }
     for kind, _, body in sorted(rows, key=lambda row: row[0] != "table"):
         readers[kind](json.loads(body))
