@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from shared.delta import engine, source
 from shared.errors import ConfigurationError, CorruptSnapshotError
-from shared.keys import read_pairs
+from shared.keys import Contacts, contacts, read_link_sources
 from shared.lake.snapshot import Snapshot
 from shared.linking.sources import LinkedTable, configured_tables, linked_tables
 from shared.reading import Reading
@@ -22,6 +22,10 @@ _NOT_DELIVERED = "No manifest of this environment names it: it was left alone, n
 _BUSINESSES_ONLY = (
     "Contact profiles belong to business environments, and this one unifies individuals: it was left alone. If that is "
     'wrong, set audience = "businesses" for the environment in hydration.toml.'
+)
+_NO_CONTACTS = (
+    "No key names its rows, and the lake's ContactProfile, which may name some, is not in this snapshot or cannot say "
+    "where its contacts come from."
 )
 
 
@@ -88,34 +92,48 @@ def _links(services: Services, run: Run, snapshot: Snapshot, found: Delivered) -
         if found.keys.absent:
             yield from _no_links(run, expected, Status.SKIPPED, found.keys.absent)
         return
-    try:
-        pairs = _pairs(services, snapshot, found)
-    except (CorruptSnapshotError, ConfigurationError) as fault:
-        yield from _no_links(run, expected, Status.FAILED, f"The alternate keys cannot be read: {fault}")
+    businesses = services.environment(run.environment).audience == "businesses"
+    if businesses and (fault := found.source(CONTACT_PROFILE).fault):
+        yield from _no_links(run, expected, Status.FAILED, f"The contacts cannot be read: {fault}")
         return
-    for table in linked_tables(pairs, hydration.data_sources, url, known):
-        yield _link(run, table)
+    try:
+        triples = _triples(services, snapshot, found)
+    except (CorruptSnapshotError, ConfigurationError) as fault:
+        yield from _no_links(run, expected, Status.FAILED, f"The keys of the links cannot be read: {fault}")
+        return
+    mapped = contacts(snapshot, hydration, found)
+    told = not businesses or mapped is not None
+    tables = linked_tables(triples, hydration.data_sources, url, known if told else ())
+    yield from (_link(run, table) for table in tables)
+    if not told and (left := sorted(set(known) - {table.logical_name for table in tables})):
+        yield from _no_links(run, left, Status.SKIPPED, _NO_CONTACTS)
+    yield from _ambiguous(run, mapped)
 
 
-def _pairs(services: Services, snapshot: Snapshot, found: Delivered) -> list[tuple[str, str]]:
+def _ambiguous(run: Run, mapped: Contacts | None) -> Iterator[Task]:
+    for one in mapped.ambiguous if mapped else ():
+        name = f"{CONTACT_PROFILE} ({one.attribute})"
+        yield _skipped(run, name, one.detail, key=f"ambiguous.{CONTACT_PROFILE}.{one.attribute}")
+
+
+def _triples(services: Services, snapshot: Snapshot, found: Delivered) -> list[tuple[str, str, str]]:
     try:
         return _read(services, snapshot, found, mend=False)
     except source.NotTextError:  # some rows are no UTF-8: the others count
         return _read(services, snapshot, found, mend=True)
 
 
-def _read(services: Services, snapshot: Snapshot, found: Delivered, *, mend: bool) -> list[tuple[str, str]]:
+def _read(services: Services, snapshot: Snapshot, found: Delivered, *, mend: bool) -> list[tuple[str, str, str]]:
     with source.faults(), engine.connect(services.settings) as (connection, _):
-        return read_pairs(Reading(connection, services, snapshot, mend=mend), found)
+        return read_link_sources(Reading(connection, services, snapshot, mend=mend), found)
 
 
 def _link(run: Run, table: LinkedTable) -> Task:
     name = f"{LINKING}{f' ({table.label})' if table.label else ''}: {table.logical_name}"
     if table.skipped:
         return _ended(Task(run.id, table.key, name, Kind.LINK, name), Status.SKIPPED, table.skipped)
-    pairs = tuple(json.dumps(pair) for pair in table.sources)
-    key = table.primary_key or ""
-    return Task(run.id, table.key, name, Kind.LINK, table.logical_name, sources=pairs, primary_id=key)
+    sources = tuple(json.dumps([one.data_source, one.entity, one.key]) for one in table.sources)
+    return Task(run.id, table.key, name, Kind.LINK, table.logical_name, sources=sources)
 
 
 def _no_links(run: Run, tables: Sequence[str], status: Status, detail: str) -> Iterator[Task]:

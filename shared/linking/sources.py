@@ -6,26 +6,39 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.linking import texts
+from shared.linking.texts import NOT_INGESTED, NOT_LINKED
 from shared.settings import DataSource, SourceTable
 
-NOT_INGESTED = (
-    "Error: The backstamping job is skipped. It only runs when unification setup contains tables that are ingested to "
-    "Customer Insights from the same Dataverse organization that was configured or selected during instance creation."
+__all__ = ["NOT_INGESTED", "NOT_LINKED", "LinkSource", "LinkedTable", "configured_tables", "linked_tables"]
+
+_NO_SOURCE = (
+    "The table {entity} that the lake's ContactProfile names is not linked: hydration.toml has no data source that its "
+    "name begins with, and not exactly one that has a table of that name. Add it: [data_sources.<name>.tables.<table>]."
 )
-NOT_LINKED = "Error: Linking of Dataverse tables to the CustomerProfile table is skipped."
-"""Both texts stand verbatim in Microsoft's documentation; users search for them."""
+
+
+@dataclass(frozen=True, order=True)
+class LinkSource:
+    """Where rows of a linked table are named: data source and entity as the lake has them.
+
+    `key` is the column of the source table whose values unification uses; empty where nobody says.
+    """
+
+    data_source: str
+    entity: str
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class LinkedTable:
-    """One source table: its logical name, the (data source, entity) pairs that name its rows, or why it is skipped.
+    """One source table: its logical name, the sources that name its rows, or why it is skipped.
 
     `label` tells it from another table of the same logical name.
     """
 
     logical_name: str
-    sources: tuple[tuple[str, str], ...]
-    primary_key: str | None = None
+    sources: tuple[LinkSource, ...]
     skipped: str = ""
     label: str = ""
 
@@ -46,36 +59,34 @@ def configured_tables(data_sources: Mapping[str, DataSource], dataverse_url: str
 
 
 def linked_tables(
-    pairs: Iterable[tuple[str, str]],
+    triples: Iterable[tuple[str, str, str]],
     data_sources: Mapping[str, DataSource],
     dataverse_url: str,
     known: Sequence[str] = (),
 ) -> list[LinkedTable]:
-    """The tables to link among the (data source, entity) pairs of the alternate keys, and those that are skipped.
+    """The tables to link among the (data source, entity, key) triples of the links' keys, and those that are skipped.
 
     `known` are logical names that earlier runs linked: where none of their rows is left, their links are cleared. One
-    that is skipped is left alone. Several pairs with one logical name are one table, unless they are skipped.
+    that is skipped is left alone. Several sources with one logical name are one table, unless they are skipped.
     """
     by_name = {source.name.casefold(): source for source in data_sources.values()}
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    keys: dict[str, str | None] = {}
-    skipped: list[LinkedTable] = []
-    for data_source, entity in sorted(pairs):
+    found: dict[str, set[LinkSource]] = defaultdict(set)
+    skipped: dict[LinkSource, LinkedTable] = {}
+    for data_source, entity, key in sorted(triples):
         source = by_name.get(data_source.casefold())
         table = _configured(source, entity)
         logical_name = (table.logical_name if table and table.logical_name else entity).lower()
         if source is None or source.dataverse is None or source.dataverse.rstrip("/") != dataverse_url.rstrip("/"):
-            why = _why(data_source, entity, source)
-            skipped.append(LinkedTable(logical_name, ((data_source, entity),), skipped=why))
+            place = LinkSource(data_source, entity)
+            skipped[place] = LinkedTable(logical_name, (place,), skipped=_why(data_source, entity, source))
             continue
-        found[logical_name].append((data_source, entity))
-        keys[logical_name] = (table.primary_key if table else None) or keys.get(logical_name)
-    left_alone = Counter(table.logical_name for table in skipped)
+        found[logical_name].add(LinkSource(data_source, entity, (table.primary_key if table else None) or key))
+    left_alone = Counter(table.logical_name for table in skipped.values())
     for logical_name in known:
         if logical_name not in left_alone:
-            found.setdefault(logical_name, [])
-    tables = [LinkedTable(name, tuple(sources), keys.get(name)) for name, sources in sorted(found.items())]
-    return [_told_apart(one, found.keys(), left_alone) for one in skipped] + tables
+            found.setdefault(logical_name, set())
+    tables = [LinkedTable(name, tuple(sorted(sources))) for name, sources in sorted(found.items())]
+    return [_told_apart(one, found.keys(), left_alone) for one in skipped.values()] + tables
 
 
 def _configured(source: DataSource | None, entity: str) -> SourceTable | None:
@@ -87,15 +98,18 @@ def _told_apart(table: LinkedTable, linked: Collection[str], skipped: Mapping[st
     """With a label where another table has its logical name; the one that is linked keeps the plain name."""
     if table.logical_name not in linked and skipped[table.logical_name] == 1:
         return table
-    ((data_source, entity),) = table.sources
-    return replace(table, label=f"{data_source}, {entity}")
+    (source,) = table.sources
+    return replace(table, label=", ".join(part for part in (source.data_source, source.entity) if part))
 
 
 def _why(data_source: str, entity: str, source: DataSource | None) -> str:
-    if source is None:
-        reason = f"hydration.toml has no [data_sources.{data_source}]"
+    if not data_source:
+        reason = _NO_SOURCE.format(entity=entity)
+    elif source is None:
+        reason = texts.SOURCE_NOT_CONFIGURED.format(entity=entity, data_source=data_source)
     elif source.dataverse is None:
-        reason = f"[data_sources.{data_source}] names no Dataverse organization"
+        reason = texts.SOURCE_IS_NO_DATAVERSE.format(entity=entity, data_source=data_source)
     else:
-        reason = f"[data_sources.{data_source}] is ingested from another organization ({source.dataverse})"
-    return f"{NOT_INGESTED}\nThe table {entity} of the data source {data_source} is not linked: {reason}."
+        url = source.dataverse
+        reason = texts.SOURCE_OF_ANOTHER_ORGANIZATION.format(entity=entity, data_source=data_source, url=url)
+    return f"{NOT_INGESTED}\n{reason}"

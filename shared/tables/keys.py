@@ -91,6 +91,32 @@ def cut(
     return tuple(found), tuple(unclear[attribute] for attribute in attributes if attribute in unclear)
 
 
+def cut_entity_name(name: str, data_sources: Mapping[str, DataSource]) -> tuple[str, str]:
+    """The data source and the table that a contact's EntityName spells: `<DataSource>_<Table>`, or `<Table>`. Pure.
+
+    A table that hydration.toml configures comes before one that only begins with a data source's name, and the longest
+    data source before a shorter one. What cannot be told has no data source: ("", name).
+    """
+    by_length = sorted(data_sources.values(), key=lambda source: (-len(source.name), source.name))
+    cuts = [(one, name[len(one.name) + 1 :]) for one in by_length if _begins(name, one)]
+    named = [(one.name, _configured(one, rest)) for one, rest in cuts]
+    bare = [(one.name, table) for one in by_length if (table := _configured(one, name))]
+    for data_source, table in [*named, *(bare if len(bare) == 1 else [])]:
+        if table:
+            return data_source, table
+    return (cuts[0][0].name, cuts[0][1]) if cuts else ("", name)
+
+
+def _begins(name: str, source: DataSource) -> bool:
+    begin = f"{source.name}_"
+    return len(name) > len(begin) and name[: len(begin)].casefold() == begin.casefold()
+
+
+def _configured(source: DataSource, table: str) -> str:
+    """The table's name as hydration.toml spells it; empty where it does not name the table."""
+    return next((one.name for one in source.tables.values() if one.name.casefold() == table.casefold()), "")
+
+
 def _fold(reading: Reading) -> tuple[str, str]:
     return reading.data_source.casefold(), reading.table.casefold()
 

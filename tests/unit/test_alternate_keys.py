@@ -53,13 +53,14 @@ def reading(content: str, delivered: Entity, act: Callable[[Reading, Delivered],
         return act(Reading(connection, services, found), discovery.read(found, hydration(source("CRM", CRM))))
 
 
-def pairs(content: str, delivered: Entity = TABLE) -> list[tuple[str, str]]:
-    return reading(content, delivered, keys.read_pairs)
+def triples(content: str, delivered: Entity = TABLE) -> list[tuple[str, str, str]]:
+    return reading(content, delivered, keys.read_link_sources)
 
 
-def test_pairs_of_the_keys_own_table_and_of_the_profile() -> None:
-    assert pairs("CRM,lead,1,c\nCRM,contact,2,c\nCRM,contact,3,c\n") == [("CRM", "contact"), ("CRM", "lead")]
-    assert pairs("", PROFILE) == [("CRM", "contact")]
+def test_sources_of_the_keys_own_table_and_of_the_profile() -> None:
+    rows = "CRM,lead,1,c\nCRM,contact,2,c\nCRM,contact,3,c\n"
+    assert triples(rows) == [("CRM", "contact", ""), ("CRM", "lead", "")]
+    assert triples("", PROFILE) == [("CRM", "contact", "contactid")]
 
 
 @pytest.mark.parametrize(
@@ -71,18 +72,18 @@ def test_pairs_of_the_keys_own_table_and_of_the_profile() -> None:
 )
 def test_columns_that_are_shifted_are_refused_without_their_values(content: str) -> None:
     with pytest.raises(CorruptSnapshotError, match="do not hold what the manifest says") as raised:
-        pairs(content)
+        triples(content)
     assert "marker" not in str(raised.value)
 
 
 def test_a_thousand_tables_are_not_too_many() -> None:
-    assert len(pairs("".join(f"CRM,t{number},{number},c\n" for number in range(1_000)))) == 1_000
+    assert len(triples("".join(f"CRM,t{number},{number},c\n" for number in range(1_000)))) == 1_000
 
 
 @pytest.mark.parametrize("customer", ["", '""', '" "', '"\t"'])
 def test_a_key_without_its_customer_is_refused(customer: str) -> None:
     with pytest.raises(CorruptSnapshotError, match="1 alternate keys lack"):
-        pairs(f"CRM,contact,1,c\nCRM,contact,2,{customer}\n")
+        triples(f"CRM,contact,1,c\nCRM,contact,2,{customer}\n")
 
 
 def test_keys_that_are_not_delivered_are_never_none() -> None:
@@ -93,7 +94,7 @@ def test_keys_that_are_not_delivered_are_never_none() -> None:
 
 def test_a_table_of_keys_without_what_it_needs_is_refused() -> None:
     with pytest.raises(CorruptSnapshotError, match="AlternateKey table lacks EntityName, AlternateValue"):
-        pairs("", entity("AlternateKey", "DataSourceName", "CustomerId"))
+        triples("", entity("AlternateKey", "DataSourceName", "CustomerId"))
 
 
 def defined(content: str, delivered: Entity) -> list[tuple[str | None, ...]]:
@@ -133,8 +134,8 @@ def still_unified(applied: list[int], *unified: tuple[str, str, str], linked: st
     with planning.connection() as opened:
         opened.execute("CREATE TABLE state AS SELECT unnest(?::UUID[]) AS id", [[guid(number) for number in applied]])
         opened.execute("CREATE TABLE link_source AS SELECT ? AS data_source, 'contact' AS entity", [linked])
-        opened.execute("CREATE TABLE alternate_key (data_source VARCHAR, entity VARCHAR, value VARCHAR)")
-        opened.executemany("INSERT INTO alternate_key VALUES (?, ?, ?)", unified)
+        opened.execute("CREATE TABLE link_key (data_source VARCHAR, entity VARCHAR, value VARCHAR)")
+        opened.executemany("INSERT INTO link_key VALUES (?, ?, ?)", unified)
         return keys.still_unified(opened)
 
 

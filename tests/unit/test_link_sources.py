@@ -2,38 +2,43 @@ from __future__ import annotations
 
 import pytest
 
-from shared.linking.sources import NOT_INGESTED, LinkedTable, linked_tables
+from shared.linking.sources import NOT_INGESTED, LinkedTable, LinkSource, linked_tables
 from shared.settings import DataSource
 from tests.support.catalogs import CRM, source
 
 
 def linked(
-    pairs: list[tuple[str, str]], *sources: DataSource, url: str = CRM, known: tuple[str, ...] = ()
+    found: list[tuple[str, ...]], *sources: DataSource, url: str = CRM, known: tuple[str, ...] = ()
 ) -> list[LinkedTable]:
-    return linked_tables(pairs, {one.name: one for one in sources}, url, known)
+    triples = [(data_source, entity, "".join(key)) for data_source, entity, *key in found]
+    return linked_tables(triples, {one.name: one for one in sources}, url, known)
+
+
+def table_of(logical_name: str, *sources: tuple[str, ...]) -> LinkedTable:
+    return LinkedTable(logical_name, tuple(LinkSource(*one) for one in sources))
 
 
 def test_a_table_of_the_connected_organization_is_linked() -> None:
-    assert linked([("CRM", "contact")], source("CRM", CRM)) == [LinkedTable("contact", (("CRM", "contact"),))]
+    assert linked([("CRM", "contact")], source("CRM", CRM)) == [table_of("contact", ("CRM", "contact"))]
 
 
 def test_logical_name_and_key_come_from_the_configuration() -> None:
     crm = source("CRM", CRM, Kontakte=("contact", "contactid"))
-    assert linked([("CRM", "Kontakte")], crm) == [LinkedTable("contact", (("CRM", "Kontakte"),), "contactid")]
+    assert linked([("CRM", "Kontakte")], crm) == [table_of("contact", ("CRM", "Kontakte", "contactid"))]
 
 
 def test_names_of_the_lake_are_compared_without_case_and_kept_as_they_are() -> None:
     crm = source("crm", CRM, kontakte=("contact", None))
     assert linked([("CRM", "Kontakte"), ("CRM", "Lead")], crm) == [
-        LinkedTable("contact", (("CRM", "Kontakte"),)),
-        LinkedTable("lead", (("CRM", "Lead"),)),
+        table_of("contact", ("CRM", "Kontakte")),
+        table_of("lead", ("CRM", "Lead")),
     ]
 
 
 def test_two_sources_of_one_table_are_one_task() -> None:
     sources = source("CRM", CRM), source("Sales", CRM + "/", people=("contact", "contactid"))
     assert linked([("Sales", "people"), ("CRM", "contact")], *sources) == [
-        LinkedTable("contact", (("CRM", "contact"), ("Sales", "people")), "contactid")
+        table_of("contact", ("CRM", "contact"), ("Sales", "people", "contactid"))
     ]
 
 
@@ -51,15 +56,15 @@ def test_two_sources_of_one_table_are_one_task() -> None:
 def test_another_table_is_skipped_with_the_documented_text(sources: tuple[DataSource, ...], reason: str) -> None:
     [table] = linked([("Shop", "Customers")], *sources)
     assert table.logical_name == "customers"
-    assert table.sources == (("Shop", "Customers"),)
+    assert table.sources == (LinkSource("Shop", "Customers"),)
     assert table.skipped.startswith(NOT_INGESTED + "\n")
-    assert table.skipped.endswith(f"The table Customers of the data source Shop is not linked: {reason}.")
+    assert f"The table Customers of the data source Shop is not linked: {reason}." in table.skipped
 
 
 def test_a_source_that_is_skipped_is_told_beside_one_of_the_same_name_that_is_linked() -> None:
     skipped, linked_one = linked([("CRM", "contact"), ("Shop", "contact")], source("CRM", CRM))
-    assert linked_one == LinkedTable("contact", (("CRM", "contact"),))
-    assert (skipped.logical_name, skipped.sources) == ("contact", (("Shop", "contact"),))
+    assert linked_one == table_of("contact", ("CRM", "contact"))
+    assert (skipped.logical_name, skipped.sources) == ("contact", (LinkSource("Shop", "contact"),))
     assert "hydration.toml has no [data_sources.Shop]" in skipped.skipped
     assert (linked_one.key, skipped.key) == ("link.contact", "link.contact.Shop, contact")
 
@@ -76,8 +81,8 @@ def test_two_sources_that_are_skipped_are_two_tasks() -> None:
 
 def test_the_links_of_a_table_that_left_unification_are_cleared() -> None:
     assert linked([("CRM", "lead")], source("CRM", CRM), known=("contact", "lead")) == [
-        LinkedTable("contact", ()),
-        LinkedTable("lead", (("CRM", "lead"),)),
+        table_of("contact"),
+        table_of("lead", ("CRM", "lead")),
     ]
 
 
