@@ -17,6 +17,8 @@ definitions metadata requests (with attributes, relationships; describe shows th
 storage     SQLite, transactions, rowversions            laboratory   /local: seed, export, statistics, faults
 payload     a JSON body becomes a record                 wire         HTTP/1.1
 rows        create, update, delete with their checks     server       which request goes where
+privileges  what the user holds; their names             access       whether the caller may do something
+users       RetrieveUserPrivileges
 rules       what publishers and solutions must keep to
 
 Where Microsoft's documents are silent the stricter behavior is chosen, and a comment says so.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable
 
-from local.dataverse import batch, definitions, errors, paths, relationships, rows
+from local.dataverse import access, batch, definitions, errors, paths, relationships, rows, users
 from local.dataverse.call import Call, error_response, json_response
 from local.dataverse.errors import DataverseError
 from local.dataverse.metadata import PACKAGING
@@ -29,6 +28,8 @@ def dispatch(call: Call) -> Response:
 
 
 def _answer(call: Call) -> Response:
+    call.organization.caller = call.user_id
+    access.check_bypass(call.organization, call.headers)
     if not call.path.strip("/"):
         return _service_document(call)
     path = paths.segments(call.path)
@@ -57,10 +58,9 @@ def _who_am_i(call: Call, _: list[Segment]) -> Response:
     call.kind = "WhoAmI"
     if call.method != "GET":
         raise errors.method_not_allowed(call.method)
-    organization = uuid.UUID(call.organization.id)
     body = {
         "@odata.context": f"{call.base}$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
-        "BusinessUnitId": str(uuid.uuid5(organization, "business unit")),
+        "BusinessUnitId": call.organization.business_unit_id,
         "UserId": call.user_id,
         "OrganizationId": call.organization.id,
     }
@@ -78,6 +78,7 @@ RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
     "$batch": _batch,
     "WhoAmI": _who_am_i,
     "Microsoft.Dynamics.CRM.WhoAmI": _who_am_i,
+    "systemusers": users.answer,
     "EntityDefinitions": definitions.answer_tables,
     "RelationshipDefinitions": relationships.answer_relationships,
     "PublishXml": definitions.publish,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local.dataverse import errors, paths, payload, values, writes
+from local.dataverse import access, errors, paths, payload, values, writes
 from local.dataverse.errors import DataverseError, bad_payload, invalid_argument
 from local.dataverse.metadata import Table
 from local.dataverse.organization import Organization
 from local.dataverse.payload import Record
+from local.dataverse.privileges import CREATE, READ, WRITE
 
 PREFIX = "Microsoft.Dynamics.CRM."
 ACTIONS = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple")
@@ -79,6 +80,7 @@ def _update(organization: Organization, table: Table, targets: list[dict[str, An
             reason = f"Entity Id must be specified for Update of '{table.logical_name}'."
             raise invalid_argument(reason)
         records.setdefault(record.id, record)  # documented: later duplicates are ignored
+    access.require(organization, table, WRITE, READ)
     with organization.transaction():
         present = organization.store.existing(table, records)
         if missing := [row_id for row_id in records if row_id not in present]:
@@ -87,6 +89,7 @@ def _update(organization: Organization, table: Table, targets: list[dict[str, An
 
 
 def _upsert(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> None:
+    may_upsert(organization, table)
     with organization.transaction():
         records = [_upserted(organization, table, target) for target in targets]
         ids = [record.id for record in records if record.id]
@@ -98,6 +101,14 @@ def _upsert(organization: Organization, table: Table, targets: list[dict[str, An
             writes.insert(organization, table, fresh)
         if len(fresh) < len(records):
             writes.update(organization, table, [record for record in records if record.id in present])
+
+
+def may_upsert(organization: Organization, table: Table) -> None:
+    """Refuse an upsert to a user who may not both create and update, whatever its rows turn out to need.
+
+    Whether Dataverse asks for both is not documented.
+    """
+    access.require(organization, table, CREATE, WRITE, READ)
 
 
 def _upserted(organization: Organization, table: Table, target: dict[str, Any]) -> Record:

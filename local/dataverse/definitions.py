@@ -40,6 +40,9 @@ def answer_tables(call: Call, path: list[Segment]) -> Response:
         "ManyToOneRelationships": relationships.many_to_one,
         "OneToManyRelationships": relationships.one_to_many,
     }.get(path[1].name)
+    if path[1].name == "Privileges" and call.method == "GET":
+        context = f"EntityDefinitions('{table.logical_name}')/Privileges"
+        return selection.many(call, context, describe.table_privileges(call.organization, table))
     if part is None:
         if path[1].name == "ManyToManyRelationships" and call.method == "GET":
             return selection.many(call, "EntityDefinitions", [])

@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import Any
 
+from local.dataverse import privileges
 from local.dataverse.metadata import LOOKUPS, Column, Key, Relationship, Table
 from local.dataverse.organization import Organization
 
@@ -66,7 +67,30 @@ def table(organization: Organization, found: Table) -> dict[str, Any]:
         "HasNotes": False,
         "DataProviderId": None,
         "ExternalName": None,
+        "Privileges": table_privileges(organization, found),
     }
+
+
+def privilege_id(organization: Organization, name: str, of: Table | None = None) -> str:
+    """Return the PrivilegeId: a table's privileges come and go with it."""
+    parent = uuid.UUID(metadata_id(organization, of.logical_name) if of else organization.id)
+    return str(uuid.uuid5(parent, name))
+
+
+def table_privileges(organization: Organization, of: Table) -> list[dict[str, Any]]:
+    """Return a table's privileges as SecurityPrivilegeMetadata. Without owners there is only the depth Global."""
+    owned = of.ownership == "UserOwned"
+    common = {"CanBeBasic": owned, "CanBeDeep": owned, "CanBeEntityReference": False, "CanBeGlobal": True}
+    common |= {"CanBeLocal": owned, "CanBeParentEntityReference": False, "CanBeRecordFilter": False}
+    return [
+        {
+            **common,
+            "Name": (name := privileges.name(kind, of)),
+            "PrivilegeId": privilege_id(organization, name, of),
+            "PrivilegeType": kind,
+        }
+        for kind in privileges.types(of)
+    ]
 
 
 def kind(column: Column) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 PAYLOAD = "0x80048d19"
 INVALID_ARGUMENT = "0x80040203"
 DOES_NOT_EXIST = "0x80040217"
 DUPLICATE_NAME = "0x80044363"
+PRIVILEGE_DENIED = "0x80040220"
 HELP_LINK = "https://go.microsoft.com/fwlink/?linkid=2195293"
 
 
@@ -162,6 +164,43 @@ def already_there(what: str, name: str) -> DataverseError:
     """Return the answer to a second table, column, key or relationship of one name."""
     text = f"{what} with schema name {name} already exists: an object with the specified name is not unique."
     return DataverseError(400, DUPLICATE_NAME, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The calling user as refusals show it."""
+
+    user_id: str
+    aad_id: str
+    business_unit_id: str
+    held: int
+    known: int
+
+
+def missing_privilege(
+    user: Principal, name: str, identity: str, on: tuple[int, str, str] | None = None
+) -> DataverseError:
+    """Return the answer to what the user has no privilege for; `on`: type code, logical and display name of a table.
+
+    The text is the one that users of the service report.
+    """
+    where = f" on OTC={on[0]} for entity '{on[1]}' (LocalizedName='{on[2]}')" if on else ""
+    text = (
+        f"Principal user (Id={user.user_id}, type=8, roleCount=1, privilegeCount={user.held}, "
+        f"accessMode='4 Non-interactive', AADObjectId='{user.aad_id}', MetadataCachePrivilegesCount={user.known}, "
+        f"businessUnitId={user.business_unit_id}), is missing {name} privilege (Id={identity}){where}. "
+        f"context.Caller={user.user_id}. Consider adding missed privilege to one of the principal (user/team) roles."
+    )
+    return DataverseError(403, PRIVILEGE_DENIED, text)
+
+
+def access_denied(user_id: str, kind: str, table: str, row_id: str) -> DataverseError:
+    """Return the answer where the depth of a privilege does not reach a row. Its code is not established."""
+    text = (
+        f"Principal with id {user_id} does not have {kind}Access right(s) for record with id {row_id} of entity "
+        f"{table}."
+    )
+    return DataverseError(403, PRIVILEGE_DENIED, text)
 
 
 def required(table: str, column: str) -> DataverseError:

@@ -8,6 +8,7 @@ GET  /local/{host}/export/{table}          one row a line, Web API names, every 
 POST /local/{host}/seed/{table}            rows that exist beforehand (seed.py); answers {"rows": n}
 POST /local/{host}/definitions/{table}     a table of another kind, or managed (seed.py)
 GET  /local/{host}/faults                  the faults still waiting (faults.py); POST replaces them
+GET  /local/{host}/privileges              what the application user lacks (privileges.py); POST replaces it, answers it
 POST /local/tokens/revoke                  every token issued so far becomes invalid
 """
 
@@ -17,7 +18,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from local.dataverse import seed
+from local.dataverse import access, seed
 from local.dataverse.errors import DataverseError, invalid_argument, method_not_allowed, unknown_segment
 from local.dataverse.metadata import PACKAGING
 from local.dataverse.organization import Organization, Organizations
@@ -69,6 +70,14 @@ def _faults(organization: Organization, request: Request, _: list[str]) -> Respo
     return _json({"faults": organization.faults.report()})
 
 
+def _privileges(organization: Organization, request: Request, _: list[str]) -> Response:
+    if request.method == "POST":
+        organization.privileges.replace(request.body)
+    else:
+        _only(request, "GET")
+    return _json(organization.privileges.report(set(access.known(organization))))
+
+
 def _seed(organization: Organization, request: Request, rest: list[str]) -> Response:
     _only(request, "POST")
     if len(rest) != 1:
@@ -116,6 +125,7 @@ def _json(body: dict[str, Any]) -> Response:
 RESOURCES: dict[str, Callable[[Organization, Request, list[str]], Response]] = {
     "statistics": _statistics,
     "faults": _faults,
+    "privileges": _privileges,
     "seed": _seed,
     "definitions": _definitions,
     "export": _export,

@@ -11,6 +11,7 @@ from pathlib import Path
 from local.dataverse.faults import Faults
 from local.dataverse.metadata import PACKAGING, Catalog
 from local.dataverse.packaging import add_packaging_tables
+from local.dataverse.privileges import Privileges
 from local.dataverse.standard import add_standard_tables
 from local.dataverse.statistics import Statistics
 from local.dataverse.storage import Store
@@ -24,15 +25,21 @@ def organization_id(host: str) -> str:
 
 
 class Organization:
-    """What the server holds of one organization. Every write goes through `transaction`."""
+    """What the server holds of one organization. Every write goes through `transaction`.
+
+    `caller` is the user whose request is being answered; requests are answered one after another.
+    """
 
     def __init__(self, host: str, directory: Path) -> None:
         self.host = host
         self.id = organization_id(host)
+        self.business_unit_id = str(uuid.uuid5(uuid.UUID(self.id), "business unit"))
         self.store = Store(directory / f"{host}.sqlite")
         self.catalog: Catalog = self.store.load_catalog()
         self.statistics = Statistics()
         self.faults = Faults()
+        self.privileges = Privileges()
+        self.caller = ""
         self.catalog_changed = False
         self._depth = 0
         if not self.catalog.tables:
@@ -43,6 +50,7 @@ class Organization:
             with self.transaction():
                 add_packaging_tables(self.catalog, self.store, host)
                 self.catalog_changed = True
+        self.store.add_owners(self.catalog)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from local.dataverse.errors import (
 )
 from local.dataverse.metadata import LOOKUPS, MANY_TARGETS, Relationship, Table
 from local.dataverse.organization import Organization
-from local.dataverse.storage import quoted, type_column
+from local.dataverse.storage import OWNER, quoted, type_column
 
 BIND = "@odata.bind"
 SIMPLE = re.compile(rf"/?([a-z0-9_]+)\(({values.GUID.pattern})\)")
@@ -56,7 +56,7 @@ class Shape:
     def __post_init__(self) -> None:
         table, key = quoted(self.table.logical_name), quoted(self.table.primary_id)
         created = [quoted(self.names[i]) for i in self.creates]
-        fields = [key, "createdon", "modifiedon", "versionnumber", *created]
+        fields = [key, "createdon", "modifiedon", "versionnumber", OWNER, *created]
         self.insert_sql = f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})"
         changes = ["modifiedon = ?", "versionnumber = ?", *(f"{quoted(self.names[i])} = ?" for i in self.updates)]
         self.update_sql = f"UPDATE {table} SET {', '.join(changes)} WHERE {key} = ?"

@@ -11,10 +11,11 @@ from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import quote, unquote
 
-from local.dataverse import filters, limits
+from local.dataverse import access, filters, limits
 from local.dataverse.call import Call, json_response
 from local.dataverse.errors import DataverseError, bad_query, not_supported, unknown_property
 from local.dataverse.metadata import Column, Relationship, Table
+from local.dataverse.privileges import READ
 from local.dataverse.render import Renderer
 from local.dataverse.storage import quoted
 from local.dataverse.wire import Response
@@ -85,6 +86,7 @@ def expansions(call: Call, table: Table) -> list[Expansion]:
             what = f"$expand={text}"
             raise not_supported(what)
         target = call.organization.catalog.tables[relationship.referenced]
+        access.require(call.organization, target, READ)
         found.append(Expansion(relationship, target, Renderer(target, selected(target, match[2]))))
         position = match.end()
     return found
@@ -94,15 +96,18 @@ def expanded(call: Call, table: Table, expansion: Expansion, row_id: str) -> str
     """Return the related row of a row as a member of its JSON object."""
     inner, outer = quoted(expansion.target.logical_name), quoted(table.logical_name)
     lookup = f"SELECT {quoted(expansion.relationship.column)} FROM {outer} WHERE {quoted(table.primary_id)} = ?"
-    sql = f"SELECT {expansion.renderer.select} FROM {inner} WHERE {quoted(expansion.target.primary_id)} = ({lookup})"
-    row = call.organization.store.connection.execute(sql, (row_id,)).fetchone()
+    within, arguments = access.reached(call.organization, expansion.target) or ("1", [])
+    key = quoted(expansion.target.primary_id)
+    sql = f"SELECT {expansion.renderer.select} FROM {inner} WHERE {key} = ({lookup}) AND {within}"
+    row = call.organization.store.connection.execute(sql, (row_id, *arguments)).fetchone()
     shown = "null" if row is None else expansion.renderer.row(row)
     return f"{encode_basestring(expansion.relationship.navigation)}:{shown}"
 
 
 def condition(call: Call, table: Table, within: tuple[str, list[Any]] | None = None) -> tuple[str, list[Any]]:
     """Return the WHERE condition of a call, joined with `within`, and its arguments."""
-    parts = [within] if within else []
+    reached = access.reached(call.organization, table)
+    parts = [part for part in (within, reached) if part]
     if "$filter" in call.options:
         parts.append(filters.to_sql(filters.parse(call.options["$filter"]), table))
     if not parts:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 from typing import Any
 
-from local.dataverse import bulk, errors, paths, payload, query, values, writes
+from local.dataverse import access, bulk, errors, paths, payload, query, values, writes
 from local.dataverse.call import Call, json_response, no_content
 from local.dataverse.metadata import LOOKUPS, MANY_TARGETS, Relationship, Table
 from local.dataverse.paths import Segment
+from local.dataverse.privileges import READ
 from local.dataverse.storage import quoted, type_column
 from local.dataverse.wire import Response
 
@@ -58,7 +59,7 @@ def _create(call: Call, table: Table) -> Response:
     record = payload.read(call.organization, table, body)
     with call.organization.transaction():
         row_id = writes.insert(call.organization, table, [record])[0]
-    return _written(call, table, row_id, created=True)
+        return _written(call, table, row_id, created=True)
 
 
 def _written(call: Call, table: Table, row_id: str, *, created: bool) -> Response:
@@ -85,6 +86,7 @@ def _on_row(call: Call, table: Table, predicate: str) -> Response:
 
 
 def _read(call: Call, table: Table, row_id: str) -> Response:
+    _may_read(call, table, row_id)
     shown = query.renderer(call, table)
     sql = f"SELECT {shown.select} FROM {quoted(table.logical_name)} WHERE {quoted(table.primary_id)} = ?"
     row = call.organization.store.connection.execute(sql, (row_id,)).fetchone()
@@ -95,6 +97,11 @@ def _read(call: Call, table: Table, row_id: str) -> Response:
     members = [f'"@odata.context":{encode_basestring(query.context(call, table) + "/$entity")}']
     members += [query.expanded(call, table, inner, row_id) for inner in query.expansions(call, table)]
     return json_response(shown.row(row, ",".join(members)), headers=(("ETag", etag(row[0])),))
+
+
+def _may_read(call: Call, table: Table, *row_ids: str) -> None:
+    access.require(call.organization, table, READ)
+    access.require_rows(call.organization, table, READ, row_ids)
 
 
 def etag(version: int) -> str:
@@ -123,6 +130,8 @@ def _check_version(call: Call, version: int | None) -> bool:
 def _upsert(call: Call, table: Table, predicate: str) -> Response:
     call.kind = "upsert"
     body = payload.parse_object(call.body, table.set_name)
+    if call.headers.get("if-match") in (None, "null") and call.headers.get("if-none-match") != "*":
+        bulk.may_upsert(call.organization, table)
     with call.organization.transaction():
         record = bulk.by_key(call.organization, table, predicate, body)
         version = _version(call, table, record.id) if record.id else None
@@ -136,7 +145,7 @@ def _upsert(call: Call, table: Table, predicate: str) -> Response:
         else:
             writes.update(call.organization, table, [record])
             row_id = str(record.id)
-    return _written(call, table, row_id, created=version is None)
+        return _written(call, table, row_id, created=version is None)
 
 
 def _delete(call: Call, table: Table, row_id: str) -> Response:
@@ -175,6 +184,7 @@ def _navigation(call: Call, table: Table, row_id: str, relationship: Relationshi
     if call.method != "GET" or len(rest) > 2 or (len(rest) == 2 and rest[1].name != "$ref"):
         raise errors.method_not_allowed(call.method)
     call.kind = "read"
+    _may_read(call, table, row_id)
     sql = f"SELECT {quoted(relationship.column)} FROM {quoted(table.logical_name)} WHERE {quoted(table.primary_id)} = ?"
     found = call.organization.store.connection.execute(sql, (row_id,)).fetchone()[0]
     if found is None:
@@ -229,6 +239,7 @@ def _property(call: Call, table: Table, row_id: str, name: str) -> Response:
     column = table.properties[name]
     if call.method == "GET":
         call.kind = "read"
+        _may_read(call, table, row_id)
         key = quoted(table.primary_id)
         sql = f"SELECT {quoted(column.logical_name)} FROM {quoted(table.logical_name)} WHERE {key} = ?"
         found = call.organization.store.connection.execute(sql, (row_id,)).fetchone()[0]
@@ -257,7 +268,9 @@ def _clear(call: Call, table: Table, row_id: str, lookup: str) -> Response:
         changes.append(f"{quoted(type_column(lookup))} = NULL")
     sql = f"UPDATE {quoted(table.logical_name)} SET {', '.join(changes)} WHERE {quoted(table.primary_id)} = ?"
     organization = call.organization
+    target = {name: {None} for name in table.columns[lookup].targets}
     with organization.transaction():
+        access.may_update(organization, table, [row_id], target)
         organization.store.write(sql, [(writes.now(), organization.store.next_version(), row_id)])
         organization.statistics.rows(table.logical_name, "updated", 1)
     return no_content()

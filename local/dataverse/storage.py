@@ -17,6 +17,8 @@ from local.dataverse import metadata, values
 from local.dataverse.metadata import Catalog, Column, Key, Table
 
 FIRST_VERSION = 1_000_000
+OWNER = '"_owner"'
+"""The SQL column that holds the user who created a row. No column of a table can have this name."""
 SYSTEM_COLUMNS = ("createdon", "modifiedon", "versionnumber")
 
 
@@ -95,7 +97,17 @@ class Store:
         """Make the SQL table with all columns of `table`."""
         columns = [_declaration(column) for column in table.columns.values() if column.logical_name != table.primary_id]
         first = f"{quoted(table.primary_id)} TEXT NOT NULL PRIMARY KEY"
-        self.connection.execute(f"CREATE TABLE {quoted(table.logical_name)} ({', '.join([first, *columns])})")
+        self.connection.execute(
+            f"CREATE TABLE {quoted(table.logical_name)} ({', '.join([first, *columns, f'{OWNER} TEXT'])})"
+        )
+
+    def add_owners(self, catalog: Catalog) -> None:
+        """Add the column of creators to tables of a file that was made without it."""
+        for table in catalog.tables.values():
+            name = quoted(table.logical_name)
+            columns = {row[1] for row in self.connection.execute(f"PRAGMA table_info({name})")}
+            if OWNER.strip('"') not in columns:
+                self.connection.execute(f"ALTER TABLE {name} ADD COLUMN {OWNER} TEXT")
 
     def drop_table(self, table: Table) -> None:
         """Take the SQL table away with its rows."""
