@@ -8,12 +8,20 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.errors import ConfigurationError, HydrationError, NotFoundError, TransientError
+from shared.errors import ConfigurationError, HydrationError, NotFoundError, OvertakenError, TransientError
 
 
 def answer(content: Any, status: int = 200) -> func.HttpResponse:
     """A JSON answer."""
     return func.HttpResponse(json.dumps(content, ensure_ascii=False), status_code=status, mimetype="application/json")
+
+
+def body(req: func.HttpRequest) -> Any:
+    """The JSON of a request's body; None where it has none. Raises ConfigurationError."""
+    try:
+        return json.loads(req.get_body() or b"null")
+    except ValueError as fault:
+        raise ConfigurationError(f"The body is not JSON: {fault}.") from fault
 
 
 def or_error(work: Callable[[], func.HttpResponse]) -> func.HttpResponse:
@@ -24,6 +32,8 @@ def or_error(work: Callable[[], func.HttpResponse]) -> func.HttpResponse:
         return _error(400, fault, fault.faults)
     except NotFoundError as fault:
         return _error(404, fault)
+    except OvertakenError as fault:
+        return _error(409, fault)
     except TransientError as fault:
         return _error(503, fault)
 

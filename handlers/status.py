@@ -5,7 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from handlers.answers import answer, or_error
-from shared import views
+from shared import pause, views
 from shared.errors import ConfigurationError, HydrationError
 from shared.page import status
 from shared.services import services
@@ -26,7 +26,7 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
         if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_RUNS:
             raise ConfigurationError(f"limit must be a number from 1 to {_MOST_RUNS}.")
         runs = services().store.runs(req.params.get("environment"), limit=int(limit))
-        return answer({"runs": [views.run_view(run) for run in runs]})
+        return answer({"runs": views.runs_view(services(), runs)})
 
     return or_error(work)
 
@@ -50,7 +50,10 @@ def show_status(req: func.HttpRequest) -> func.HttpResponse:
 
     def work() -> func.HttpResponse:
         runs = services().store.runs(req.params.get("environment"), limit=_RUNS_ON_PAGE)
-        page = status.render([views.run_with_tasks(services(), run) for run in runs])
+        wanted = req.params.get("environment")
+        shown = [environment for environment in pause.known(services()) if wanted in {None, environment.id}]
+        paused = [pause.sentence(environment, named=True) for environment in shown]
+        page = status.render([views.run_with_tasks(services(), run) for run in runs], [*filter(None, paused)])
         return func.HttpResponse(page, mimetype="text/html", charset="utf-8")
 
     return or_error(work)

@@ -23,7 +23,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.runs.messages import Step, TableMessage, decode_chunk, decode_table
+from shared.runs.messages import ChunkMessage, Step, TableMessage, decode_chunk, decode_table
 from shared.runs.model import Kind, Phase, Status, TaskPhase
 from shared.services import Services
 
@@ -35,6 +35,7 @@ MOST_TRIES = 60
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 900.0
 _DEAD_WAIT = 5.0
 _PAUSE = Event()
+_NOT_WHILE_PAUSED = {Step.START, Step.PLAN, Step.PREPARE}
 
 
 def _advance(services: Services, message: TableMessage) -> None:
@@ -54,6 +55,8 @@ def step(services: Services, body: bytes) -> None:
     """Do one step of a run. Raises only for what nobody foresaw."""
     message = decode_table(body)
     try:
+        if message.step in _NOT_WHILE_PAUSED and _paused(services, message):
+            return
         _STEPS[message.step](services, message)
     except NotFoundError as fault:
         _log.warning("step.dropped", extra={"run": message.run, "step": str(message.step), "reason": str(fault)})
@@ -73,7 +76,7 @@ def chunk(services: Services, body: bytes, kind: Kind) -> None:
     """Send one chunk. Raises only for what nobody foresaw."""
     message = decode_chunk(body)
     try:
-        later = send.send(services, message)
+        later = None if _paused(services, message) else send.send(services, message)
     except NotFoundError as fault:
         _log.warning("chunk.dropped", extra={"run": message.run, "task": message.task, "reason": str(fault)})
         return
@@ -82,6 +85,14 @@ def chunk(services: Services, body: bytes, kind: Kind) -> None:
         later = send.Later(services.clock.now() + timedelta(seconds=_wait(3)))
     if later is not None:
         services.queues.send_chunks(kind, [message], at=later.at)
+
+
+def _paused(services: Services, message: TableMessage | ChunkMessage) -> bool:
+    """Whether nothing is begun in the environment. The message can be dropped: who resumes asks for all again."""
+    if services.store.environment(message.environment).paused is None:
+        return False
+    _log.info("message.put_aside", extra={"run": message.run, "work": message.id})
+    return True
 
 
 def dead_step(services: Services, body: bytes, reason: str) -> None:

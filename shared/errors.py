@@ -7,6 +7,7 @@ HydrationError
 ├── ConfigurationError      a person must change a setting, a privilege or the configuration file
 ├── RequirementError        a documented requirement of a task is not met: the task is Skipped
 ├── CorruptSnapshotError    the lake's files cannot be read as what their manifest says
+├── OvertakenError          what was asked for is too late: something newer has happened since
 ├── NotFoundError           something that was named does not exist
 ├── LostBlobError           a blob that the app wrote itself is gone
 └── ClaimLostError          another worker holds the work, or the run is over: stop without writing
@@ -51,6 +52,10 @@ class RequirementError(HydrationError):
 
 class CorruptSnapshotError(HydrationError):
     """A manifest or partition cannot be read as what it claims to be."""
+
+
+class OvertakenError(HydrationError):
+    """What was asked for is refused, because something newer has happened since. The message says what to look at."""
 
 
 class NotFoundError(HydrationError):

@@ -6,15 +6,12 @@ that there is nothing left to do.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import uuid
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
 from shared.errors import ConflictError, NotFoundError
-from shared.lake.snapshot import Snapshot
+from shared.runs import openings
 from shared.runs import reconcile as decide
 from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status, Task, TaskPhase
@@ -23,11 +20,6 @@ from shared.tables.discovery import is_whole
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 20
-
-
-def new_run_id(services: Services) -> str:
-    """Ids sort by the time at which the run was asked for."""
-    return f"{services.clock.now():%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}"
 
 
 # -- the lake --------------------------------------------------------------------------------------------
@@ -60,11 +52,12 @@ def _look(services: Services, environment: str) -> str:
         return f"waits for {seen.waits_for}"
     waiting = services.store.waiting_runs(environment)
     opening = decide.open_runs(known, waiting, snapshot.fingerprint)
-    runs = [*opening.taken_by, *_superseded(services, opening.superseded)]
+    now = services.clock.now()
+    runs = [*opening.taken_by, *(openings.superseded(run, now) for run in opening.superseded)]
     if opening.opens:
-        runs.append(_automatic(services, environment, snapshot))
+        runs.append(openings.automatic(environment, snapshot.fingerprint, now))
     if runs:
-        opened = snapshot.fingerprint if opening.opens or any(not run.tables for run in opening.taken_by) else ""
+        opened = snapshot.fingerprint if opening.opens or any(run.covers for run in opening.taken_by) else ""
         marked = replace(seen.environment, opened_fingerprint=opened or known.opened_fingerprint)
         services.store.save_runs(runs, environment=marked)
         _log.info("snapshot.taken", extra={"environment": environment, "fingerprint": snapshot.fingerprint})
@@ -78,6 +71,8 @@ def _no_manifest(services: Services, environment: str) -> str:
     """Runs that somebody asked for do not wait for ever for an environment without output."""
     patience = timedelta(seconds=services.settings.hydration.whole_within_seconds)
     for run in services.store.waiting_runs(environment):
+        if run.mode is Mode.CONFIRM:
+            continue  # it needs no snapshot
         if run.opened is None or services.clock.now() - run.opened >= patience:
             what = "no model.json or manifest.cdm.json"
             reason = f"The folder ci_{environment} has {what}: Customer Insights has written nothing to it."
@@ -85,38 +80,9 @@ def _no_manifest(services: Services, environment: str) -> str:
     return "no manifest is there"
 
 
-def _automatic(services: Services, environment: str, snapshot: Snapshot) -> Run:
-    now = services.clock.now()
-    return Run(
-        new_run_id(services), environment, fingerprint=snapshot.fingerprint, opened=now, detail="It waits for its turn."
-    )
-
-
-def _superseded(services: Services, runs: Iterable[Run]) -> list[Run]:
-    return [
-        replace(
-            run,
-            status=Status.SKIPPED,
-            phase=Phase.ENDED,
-            ended=services.clock.now(),
-            detail="Superseded: a newer snapshot arrived before anything was written; the newer run covers it.",
-        )
-        for run in runs
-    ]
-
-
 def _not_configured(services: Services, environment: str) -> str:
     """One Skipped run tells of a folder that nobody configured."""
-    wanted = f'[environments."{environment}"]'
-    run = Run(
-        f"00000000T000000-{hashlib.sha256(environment.encode()).hexdigest()[:12]}",
-        environment,
-        status=Status.SKIPPED,
-        phase=Phase.ENDED,
-        detail=f"Not configured: the lake has a folder ci_{environment}, hydration.toml has no {wanted}.",
-        opened=services.clock.now(),
-        ended=services.clock.now(),
-    )
+    run = openings.not_configured(environment, services.clock.now())
     try:
         services.store.run(environment, run.id)
     except NotFoundError:
@@ -133,11 +99,7 @@ def request_run(services: Services, environment: str, mode: Mode, tables: tuple[
     for waiting in services.store.waiting_runs(environment):
         if waiting.manual and (waiting.mode, waiting.tables) == (mode, tables):
             return waiting  # the same was asked for already, and has not begun
-    run = Run(
-        new_run_id(services), environment, mode, manual=True, tables=tables, opened=services.clock.now(),
-        detail="It waits for a settled snapshot and for its turn.",
-    )  # fmt: skip
-    services.store.save_run(run)
+    run = services.store.save_run(openings.asked_for(environment, mode, tables, services.clock.now()))
     look(services, environment)
     return services.store.run(environment, run.id)
 
@@ -146,16 +108,19 @@ def request_run(services: Services, environment: str, mode: Mode, tables: tuple[
 
 
 def start_next(services: Services, environment: str) -> None:
-    """Give the environment to the next waiting run, if it is free."""
+    """Give the environment to the next waiting run, if it is free and not paused."""
     for _ in range(_ATTEMPTS):
         lock = services.store.lock(environment)
         run = None if lock.run else decide.choose(services.store.waiting_runs(environment))
-        if run is None:
+        if run is None or services.store.environment(environment).paused:
             return
-        started = replace(run, phase=Phase.STARTING, status=Status.REFRESHING, detail="The snapshot is being read.")
+        late = openings.overtaken(run, lock, services.clock.now())
+        begun, taken = openings.started(run, lock)
         try:
-            services.store.save_runs([started], lock=(run.id, lock))
+            services.store.save_runs([late or begun], lock=None if late else taken)
         except ConflictError:
+            continue
+        if late:
             continue
         services.queues.send_step(TableMessage(Step.START, environment, run.id, round=run.attempt))
         _log.info("run.started", extra={"run": run.id, "environment": environment})
@@ -169,13 +134,18 @@ def requeue(services: Services, run: Run, reason: str) -> Run:
         detail=reason,
     )  # fmt: skip
     lock = services.store.lock(run.environment)
-    (again,) = services.store.save_runs([again], lock=("", lock) if lock.run == run.id else None)
+    (again,) = services.store.save_runs([again], lock=replace(lock, run="") if lock.run == run.id else None)
     _log.info("run.requeued", extra={"run": run.id, "environment": run.environment})
     return again
 
 
 def requeue_if_changed(services: Services, run: Run) -> bool:
-    """Discard the run's attempt where the lake is not any more what it was pinned as. Nothing was written yet."""
+    """Discard the run's attempt where the lake is not any more what it was pinned as. Nothing was written yet.
+
+    A run that confirms another one has no snapshot.
+    """
+    if run.mode is Mode.CONFIRM:
+        return False
     if services.lake.snapshot(run.environment).fingerprint == run.fingerprint:
         return False
     requeue(services, run, "The lake changed while the run was planned; nothing was written. It waits and plans anew.")
@@ -186,7 +156,7 @@ def end_run(services: Services, run: Run, status: Status, detail: str) -> None:
     """End the run and free the environment, in one transaction; then it is the next one's turn."""
     lock = services.store.lock(run.environment)
     ended = replace(run, status=status, detail=detail, phase=Phase.ENDED, ended=services.clock.now())
-    services.store.save_runs([ended], lock=("", lock) if lock.run == run.id else None)
+    services.store.save_runs([ended], lock=replace(lock, run="") if lock.run == run.id else None)
     _log.info("run.ended", extra={"run": run.id, "environment": run.environment, "status": str(status)})
     start_next(services, run.environment)
 
@@ -202,8 +172,15 @@ def end_task(services: Services, task: Task, status: Status, detail: str) -> Tas
 # -- moving on -------------------------------------------------------------------------------------------
 
 
-def advance(services: Services, environment: str, run_id: str) -> None:
-    """Do what the run needs next, until it waits for somebody else."""
+def ask_again(services: Services, environment: str) -> None:
+    """Ask at once for everything that is open, because messages were put aside. What is done twice changes nothing."""
+    if holder := services.store.lock(environment).run:
+        advance(services, environment, holder, lost=True)
+    start_next(services, environment)
+
+
+def advance(services: Services, environment: str, run_id: str, *, lost: bool = False) -> None:
+    """Do what the run needs next, until it waits for somebody else. `lost`: what was asked for is asked for again."""
     for _ in range(_ATTEMPTS):
         run = services.store.run(environment, run_id)
         if run.phase in {Phase.WAITING, Phase.ENDED}:
@@ -212,13 +189,15 @@ def advance(services: Services, environment: str, run_id: str) -> None:
         actions = decide.reconcile(
             run, tasks, _open_stages(services, run, tasks),
             now=services.clock.now(), moved=services.store.last_moved(run_id), patience=services.patience,
+            paused=services.store.environment(environment).paused is not None, lost=lost,
         )  # fmt: skip
         try:
             again = [_carry_out(services, run, tasks, action) for action in actions]
-            if not any(again):
-                return
         except ConflictError:
             continue  # another worker did it first: look again
+        if not any(again):
+            return
+        lost = False
 
 
 def tasks_of(services: Services, run: Run) -> list[Task]:
@@ -273,14 +252,14 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
         case decide.OpenStage(stage):
             services.store.save_run(replace(run, stage=stage, detail=f"Stage {stage} of {LAST_STAGE} is being sent."))
             return True
-        case decide.Dispatch(stage):
-            _dispatch(services, run, tasks, stage)
+        case decide.Dispatch(stage, held):
+            _dispatch(services, run, tasks, stage, held=held)
         case decide.EndRun(status, detail):
             end_run(services, run, status, detail)
     return False
 
 
-def _dispatch(services: Services, run: Run, tasks: list[Task], stage: int) -> None:
+def _dispatch(services: Services, run: Run, tasks: list[Task], stage: int, *, held: bool) -> None:
     now = services.clock.now()
     for task in tasks:
         if task.phase is not TaskPhase.PLANNED:
@@ -288,7 +267,7 @@ def _dispatch(services: Services, run: Run, tasks: list[Task], stage: int) -> No
         free = [
             ChunkMessage(run.environment, run.id, task.key, task.attempt, chunk.stage, chunk.number)
             for chunk in services.store.open_chunks(task, up_to=stage)
-            if chunk.lease_until is None or chunk.lease_until <= now
+            if held or chunk.lease_until is None or chunk.lease_until <= now
         ]
         if free:
             services.queues.send_chunks(task.kind, free)

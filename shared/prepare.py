@@ -14,7 +14,7 @@ from shared.linking.sources import NOT_LINKED
 from shared.provision import customer_schema, link_schema, table_schema
 from shared.runs import paths
 from shared.runs.messages import TableMessage
-from shared.runs.model import Kind, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables import catalog, discovery
 from shared.tables.columns import columns
@@ -34,15 +34,20 @@ def prepare(services: Services, message: TableMessage) -> None:
     if run.phase is not Phase.PREPARING or run.attempt != message.round:
         return
     run = services.store.save_run(run)  # whoever began before cannot finish any more: only one lets the run be sent
-    if lifecycle.requeue_if_changed(services, run):
-        return
+    if run.mode is not Mode.CONFIRM:  # what another run held needs no look at the lake, and all that it needs is there
+        if lifecycle.requeue_if_changed(services, run):
+            return
+        _prepare_tasks(services, run)
+    services.store.save_run(replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent."))
+    lifecycle.advance(services, run.environment, run.id)
+
+
+def _prepare_tasks(services: Services, run: Run) -> None:
     snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
     planned = [task for task in services.store.tasks(run.id) if task.phase is TaskPhase.PLANNED and not task.failure]
     for task in sorted(planned, key=lambda one: (one.kind is Kind.LINK, not one.is_profile)):
         _prepare_task(services, run, task, snapshot)
         services.store.moved(run.id, task.key)
-    services.store.save_run(replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent."))
-    lifecycle.advance(services, run.environment, run.id)
 
 
 def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared import lifecycle
+from shared import confirm, lifecycle
 from shared.dataverse.client import Client
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.lake.snapshot import Snapshot
 from shared.runs import paths
 from shared.runs.messages import TableMessage
-from shared.runs.model import Phase, Run, Status
+from shared.runs.model import Mode, Phase, Run, Status
 from shared.services import Services
 from shared.tasks import find_tasks
 
@@ -36,6 +36,8 @@ def start(services: Services, message: TableMessage) -> None:
 
 def _begin(services: Services, run: Run) -> Run:
     """The run with its pinned snapshot and its tasks; or waiting again, where the lake has moved on."""
+    if run.mode is Mode.CONFIRM:
+        return _begin_continuation(services, run)
     snapshot = services.lake.snapshot(run.environment)
     if snapshot.fingerprint != run.fingerprint:
         return lifecycle.requeue(
@@ -43,11 +45,22 @@ def _begin(services: Services, run: Run) -> Run:
         )
     if not snapshot.manifests:
         raise CorruptSnapshotError(f"No manifest can be read. {_unreadable(snapshot)}")
-    client = services.dataverse.client(services.environment(run.environment).dataverse_url)
-    bound = replace(run, organization_id=bind(services, run.environment, client))
+    bound = _bound(services, run)
     services.blobs.write(paths.snapshot(run), snapshot.to_json())
     services.store.begin_round(run, find_tasks(services, bound, snapshot))
     return services.store.save_run(replace(bound, phase=Phase.PLANNING, detail="The tables are being compared."))
+
+
+def _begin_continuation(services: Services, run: Run) -> Run:
+    """The run with its tasks: what another run held needs no snapshot."""
+    bound = _bound(services, run)
+    services.store.begin_round(run, confirm.find_tasks(services, bound))
+    return services.store.save_run(replace(bound, phase=Phase.PLANNING, detail="What was held is being put together."))
+
+
+def _bound(services: Services, run: Run) -> Run:
+    client = services.dataverse.client(services.environment(run.environment).dataverse_url)
+    return replace(run, organization_id=bind(services, run.environment, client))
 
 
 def bind(services: Services, environment: str, client: Client) -> str:

@@ -1,19 +1,34 @@
-"""Runs and tasks as the HTTP API shows them."""
+"""Environments, runs and tasks as the HTTP API shows them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from shared import pause
 from shared.errors import ConfigurationError
-from shared.runs.model import GROUP, Kind, Mode, Phase, Run, Task, TaskPhase
+from shared.runs.model import GROUP, Environment, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 
 
-def run_view(run: Run) -> dict[str, Any]:
-    """One run as JSON."""
+def environment_view(services: Services, environment: Environment) -> dict[str, Any]:
+    """One environment as JSON: what it is bound to, which run has it, and whether it is paused."""
+    configured = services.settings.hydration.environments.get(environment.id)
+    return {
+        "id": environment.id,
+        "dataverse_url": configured.dataverse_url if configured else environment.dataverse_url,
+        "organization_id": environment.organization_id or None,
+        "paused": _time(environment.paused),
+        "reason": environment.pause_reason or None,
+        "run": services.store.lock(environment.id).run or None,
+    }
+
+
+def run_view(run: Run, environment: Environment | None = None) -> dict[str, Any]:
+    """One run as JSON. While its environment is paused, its detail says so."""
     return {
         "id": run.id,
         "environment": run.environment,
@@ -21,12 +36,28 @@ def run_view(run: Run) -> dict[str, Any]:
         "origin": "manual" if run.manual else "automatic",
         "tables": list(run.tables),
         "status": str(run.status),
-        "detail": run.detail,
+        "detail": run.detail if environment is None else _detail(run, environment),
+        "confirms": run.confirms or None,
+        "confirmed_by": run.confirmed_by or None,
         "fingerprint": run.fingerprint,
         "opened": _time(run.opened),
         "updated": _time(run.updated),
         "ended": _time(run.ended),
     }
+
+
+def _detail(run: Run, environment: Environment) -> str:
+    """What stands in the run's row is left as it is: it holds again as soon as the environment is resumed."""
+    paused = pause.sentence(environment)
+    if not paused or run.phase is Phase.ENDED:
+        return run.detail
+    return paused if run.status is Status.QUEUED else f"{paused}\n{run.detail}"
+
+
+def runs_view(services: Services, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Runs of any environments as JSON."""
+    found = {name: services.store.environment(name) for name in {run.environment for run in runs}}
+    return [run_view(run, found[run.environment]) for run in runs]
 
 
 def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
@@ -38,6 +69,7 @@ def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
         "status": str(task.status),
         "detail": task.detail,
         **asdict(task.counts),
+        "confirmable": task.confirmable,
         "chunks": task.chunks,
         "updated": _time(task.updated),
     }
@@ -53,7 +85,9 @@ def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
     tasks = sorted(
         services.store.tasks(run.id), key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name)
     )
-    return run_view(run) | {"tasks": [task_view(services, run, task) for task in tasks]}
+    shown = run_view(run, services.store.environment(run.environment))
+    confirmable = sum(task.confirmable for task in tasks)
+    return shown | {"confirmable": confirmable, "tasks": [task_view(services, run, task) for task in tasks]}
 
 
 def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:
@@ -65,8 +99,10 @@ def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:
     environment, mode, tables = body.get("environment"), body.get("mode", "incremental"), body.get("tables", [])
     if faults == [] and (not isinstance(environment, str) or not environment):
         faults.append("environment must be the id of a configured environment.")
-    if mode not in list(Mode):
-        faults.append(f"mode must be one of {', '.join(Mode)}.")
+    if mode not in _MODES:
+        faults.append(f"mode must be one of {', '.join(_MODES)}.")
+    if mode == Mode.CONFIRM:
+        faults.append("What a run holds is confirmed by POST /api/runs/{its id}/confirm.")
     if not isinstance(tables, list) or not all(isinstance(name, str) and name for name in tables):
         faults.append("tables must be a list of names of output tables or linked tables.")
     elif len(json.dumps(tables)) > _LONGEST_LIST:
@@ -77,6 +113,7 @@ def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:
     return str(environment), Mode(mode), tuple(tables)
 
 
+_MODES = tuple(mode for mode in Mode if mode is not Mode.CONFIRM)
 _KNOWN = {"environment", "mode", "tables"}
 _LONGEST_LIST = 20_000  # characters of JSON: it must fit into the run's row
 

@@ -8,14 +8,17 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from shared.texts import counted
+
 _COUNTS = ("created", "changed", "unchanged", "removed", "rejected", "missing", "held", "writes")
 _TEMPLATE = Template((files("shared.page") / "status.html").read_text(encoding="utf-8"))
 _EMPTY = "<p>No run yet. One begins when Customer Insights has written its output and the lake has settled.</p>"
 
 
-def render(runs: Sequence[dict[str, Any]]) -> str:
-    """The page for runs with their tasks, newest first."""
-    return _TEMPLATE.substitute(runs="\n".join(map(_run, runs)) or _EMPTY)
+def render(runs: Sequence[dict[str, Any]], paused: Sequence[str] = ()) -> str:
+    """The page for runs with their tasks, newest first, and a sentence for each environment that is paused."""
+    told = "\n".join(f"<p class='paused'>{_text(sentence)}</p>" for sentence in paused)
+    return _TEMPLATE.substitute(paused=told, runs="\n".join(map(_run, runs)) or _EMPTY)
 
 
 def _run(run: dict[str, Any]) -> str:
@@ -27,8 +30,19 @@ def _run(run: dict[str, Any]) -> str:
         f"<section><h2>{escape(run['environment'])} {status}</h2>"
         f"<p>Run {escape(run['id'])}, {escape(run['origin'])}, {escape(run['mode'])}; "
         f"opened {escape(run['opened'] or '-')}, ended {escape(run['ended'] or '-')}.</p>"
-        f"<p>{_text(run['detail'])}</p>{table}</section>"
+        f"<p>{_text(run['detail'])}</p>{_confirmable(run)}{table}</section>"
     )
+
+
+def _confirmable(run: dict[str, Any]) -> str:
+    """How what is held can be confirmed, or where it was; whether it is too late only the request can tell."""
+    if run["confirmed_by"]:
+        return f"<p>What it held was confirmed: run {escape(run['confirmed_by'])}.</p>"
+    if not run["confirmable"] or not run["ended"] or run["mode"] == "plan":
+        return ""
+    held = counted(run["confirmable"], "held change")
+    how = f"POST /api/runs/{run['id']}/confirm"
+    return f"<p>{held} can be confirmed, until a newer run starts: {escape(how)}</p>"
 
 
 def _task(task: dict[str, Any]) -> str:

@@ -106,6 +106,7 @@ class Run:
     manual: bool = False
     tables: tuple[str, ...] = ()  # asked for; empty: all
     confirms: str = ""  # the run whose held removals and overwrites this one carries out
+    confirmed_by: str = ""  # the run that carries out what this one held
     status: Status = Status.QUEUED
     detail: str = ""
     phase: Phase = Phase.WAITING
@@ -118,6 +119,11 @@ class Run:
     updated: datetime | None = None
     ended: datetime | None = None
     etag: str = ""
+
+    @property
+    def covers(self) -> bool:
+        """Whether it brings all of its snapshot to Dataverse, so that no other run is needed for it."""
+        return not self.tables and self.mode not in {Mode.PLAN, Mode.CONFIRM}
 
 
 @dataclass(frozen=True)

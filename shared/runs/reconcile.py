@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.runs.model import LAST_STAGE, UNKNOWN, Environment, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import LAST_STAGE, UNKNOWN, Environment, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.texts import counted
 
 
@@ -73,13 +73,14 @@ def open_runs(environment: Environment, waiting: Sequence[Run], fingerprint: str
     At most 40 runs are changed at once: a transaction takes 100 rows, and the others follow at the next look.
 
     Waiting runs without a snapshot take this one. Automatic runs that wait with an older snapshot are covered by it,
-    and so is one that gave its snapshot up, where another run waits with the new one.
+    and so is one that gave its snapshot up, where another run waits with the new one. A plan takes a snapshot and
+    covers none, because it writes nothing; what confirms another run needs none.
     """
-    covered = any(run.fingerprint == fingerprint and not run.tables for run in waiting)
+    covered = any(run.fingerprint == fingerprint and run.covers for run in waiting)
     given_up = tuple(run for run in waiting if covered and not run.fingerprint and _automatic(run))
-    free = (run for run in waiting if not run.fingerprint and run not in given_up)
+    free = (run for run in waiting if not run.fingerprint and run.mode is not Mode.CONFIRM and run not in given_up)
     without = tuple(replace(run, fingerprint=fingerprint) for run in free)[:_MOST_AT_ONCE]
-    covers_all = any(not run.tables for run in without)
+    covers_all = any(run.covers for run in without)
     news = fingerprint != environment.opened_fingerprint
     older = tuple(run for run in waiting if run.fingerprint not in {"", fingerprint} and _automatic(run))
     replaced = older if news or covers_all else ()
@@ -91,8 +92,9 @@ def _automatic(run: Run) -> bool:
 
 
 def choose(waiting: Sequence[Run]) -> Run | None:
-    """The next run to start: the oldest that has a snapshot."""
-    return min((run for run in waiting if run.fingerprint), key=lambda run: run.id, default=None)
+    """The next run to start: what a person has confirmed, then the oldest that has a snapshot."""
+    ready = (run for run in waiting if run.fingerprint or run.mode is Mode.CONFIRM)
+    return min(ready, key=lambda run: (run.mode is not Mode.CONFIRM, run.id), default=None)
 
 
 # -- the run that holds the environment ----------------------------------------------------------------
@@ -134,9 +136,10 @@ class OpenStage:
 
 @dataclass(frozen=True)
 class Dispatch:
-    """Send the messages of every open chunk up to this stage."""
+    """Send the messages of every open chunk up to this stage that nobody holds; `held`: of those too."""
 
     stage: int
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,23 +168,42 @@ def reconcile(
     now: datetime,
     moved: datetime | None,
     patience: Patience,
+    paused: bool = False,
+    lost: bool = False,
 ) -> list[Action]:
-    """What the run needs next.
+    """What the run needs next. While its environment is paused: only what ends what was begun.
 
     `open_stage` holds, for each planned task that still has a chunk without an outcome, the lowest stage of such a
     chunk. `moved` is when the run last got something done; a run that has not moved for `patience.resend` has lost a
-    message, so it is sent again.
+    message, so it is sent again; so it is where messages are known to be `lost`, because a pause put them aside.
     """
+    found = _needed(run, tasks, open_stage, now=now, moved=moved, patience=patience, lost=lost)
+    return [action for action in found if isinstance(action, _ENDING)] if paused else found
+
+
+_ENDING = (FailTask, SendClose, EndRun)
+
+
+def _needed(
+    run: Run,
+    tasks: Sequence[Task],
+    open_stage: Mapping[str, int],
+    *,
+    now: datetime,
+    moved: datetime | None,
+    patience: Patience,
+    lost: bool,
+) -> list[Action]:
     last = max((at for at in (moved, run.updated) if at is not None), default=now)
-    stalled = now - last >= timedelta(seconds=patience.resend)
+    stalled = lost or now - last >= timedelta(seconds=patience.resend)
     if run.phase is Phase.STARTING:
         return [SendStart()] if stalled else []
     if run.phase is Phase.PLANNING:
-        return _planning(tasks, now, patience, stalled=stalled)
+        return _planning(run, tasks, now, patience, stalled=stalled)
     if run.phase is Phase.PREPARING:
         return [Prepare(already=True)] if stalled else []
     if run.phase is Phase.SENDING:
-        return _sending(run, tasks, open_stage, now=now, stalled=stalled)
+        return _sending(run, tasks, open_stage, now=now, stalled=stalled, lost=lost)
     return []
 
 
@@ -191,10 +213,10 @@ def plannable(tasks: Sequence[Task]) -> list[Task]:
     return [task for task in waiting if task.is_profile] or waiting
 
 
-def _planning(tasks: Sequence[Task], now: datetime, patience: Patience, *, stalled: bool) -> list[Action]:
+def _planning(run: Run, tasks: Sequence[Task], now: datetime, patience: Patience, *, stalled: bool) -> list[Action]:
     open_tasks = plannable(tasks)
     if not open_tasks:
-        return [Prepare(already=False)]
+        return [EndRun(*outcome(tasks, run.mode))] if run.mode is Mode.PLAN else [Prepare(already=False)]
     actions: list[Action] = []
     for task in open_tasks:
         if task.tries >= patience.tries and not _held(task, now):
@@ -209,7 +231,7 @@ def _held(task: Task, now: datetime) -> bool:
 
 
 def _sending(
-    run: Run, tasks: Sequence[Task], open_stage: Mapping[str, int], *, now: datetime, stalled: bool
+    run: Run, tasks: Sequence[Task], open_stage: Mapping[str, int], *, now: datetime, stalled: bool, lost: bool
 ) -> list[Action]:
     if all(task.phase is TaskPhase.ENDED for task in tasks):
         return [EndRun(*outcome(tasks))]
@@ -222,12 +244,34 @@ def _sending(
     if lowest <= LAST_STAGE and lowest > run.stage:
         return [*actions, OpenStage(lowest)]
     if lowest <= run.stage and (run.dispatched < run.stage or stalled):
-        actions.append(Dispatch(run.stage))
+        actions.append(Dispatch(run.stage, held=lost))
     return actions
 
 
-def outcome(tasks: Sequence[Task]) -> tuple[Status, str]:
-    """What a run whose tasks have all ended is called, and why."""
+def outcome(tasks: Sequence[Task], mode: Mode = Mode.INCREMENTAL) -> tuple[Status, str]:
+    """What a run whose tasks have all ended is called, and why. Of a plan: what a run would write."""
+    status, refused = _judged(tasks)
+    unknown = ", ".join(task.name for task in tasks if task.key.startswith(UNKNOWN))
+    absent = f"Not in this snapshot: {unknown}." if unknown and status is Status.SUCCESSFUL else ""
+    done = _planned(tasks) if mode is Mode.PLAN else "" if refused else _done(tasks)
+    return status, " ".join(filter(None, (done, refused, absent)))
+
+
+def _planned(tasks: Sequence[Task]) -> str:
+    written = sum(task.counts.created + task.counts.changed for task in tasks)
+    removed = sum(task.counts.removed for task in tasks)
+    return (
+        f"Nothing was written: this was a plan. A run now would write {counted(written, 'row')} and remove {removed:,}."
+    )
+
+
+def _done(tasks: Sequence[Task]) -> str:
+    written = sum(task.counts.writes for task in tasks)
+    return f"{counted(written, 'row')} written to Dataverse." if written else "Nothing had changed."
+
+
+def _judged(tasks: Sequence[Task]) -> tuple[Status, str]:
+    """The status, and why it is not Successful."""
     by_status = {status: [task for task in tasks if task.status is status] for status in Status}
     for status in (Status.FAILED, Status.CANCELED):
         if by_status[status]:
@@ -236,10 +280,7 @@ def outcome(tasks: Sequence[Task]) -> tuple[Status, str]:
         return Status.COMPLETED_WITH_REJECTS, " ".join(f"{task.name}: {_refusals(task)}." for task in refused)
     if not by_status[Status.SUCCESSFUL]:
         return Status.SKIPPED, " ".join(f"{task.name}: {_first_sentence(task.detail)}" for task in tasks)
-    written = sum(task.counts.writes for task in tasks)
-    said = f"{counted(written, 'row')} written to Dataverse." if written else "Nothing had changed."
-    unknown = ", ".join(task.name for task in tasks if task.key.startswith(UNKNOWN))
-    return Status.SUCCESSFUL, f"{said} Not in this snapshot: {unknown}." if unknown else said
+    return Status.SUCCESSFUL, ""
 
 
 def _refusals(task: Task) -> str:

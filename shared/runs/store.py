@@ -132,18 +132,19 @@ class Store:
         return self._runs.get(Lock, key(environment), "lock") or Lock()
 
     def save_runs(
-        self, runs: Sequence[Run], *, environment: Environment | None = None, lock: tuple[str, Lock] | None = None
+        self, runs: Sequence[Run], *, environment: Environment | None = None, lock: Lock | None = None
     ) -> list[Run]:
-        """Write runs of one environment, with its row and its lock where given, all or none."""
+        """Write runs of one environment, with its row and its lock where given, all or none.
+
+        Each is guarded by the version that its `etag` names.
+        """
         now = self.clock.now()
         stamped = [replace(run, updated=now) for run in runs]
         writes = [Write(run, key(run.environment), self._run_row(run.id), run.etag) for run in stamped]
         if environment is not None:
             writes.append(self._environment_write(environment))
         if lock is not None:
-            holder, before = lock
-            partition = writes[0].partition
-            writes.append(Write(Lock(holder), partition, "lock", before.etag))
+            writes.append(Write(lock, writes[0].partition, "lock", lock.etag))
         etags = self._runs.transact(writes)
         return [replace(run, etag=etag) for run, etag in zip(stamped, etags, strict=False)]
 

@@ -144,17 +144,17 @@ def test_the_lock_changes_with_the_run_or_not_at_all(store: Store, name: str) ->
     one, other = store.save_run(Run("1", name)), store.save_run(Run("2", name))
     free = store.lock(name)
     assert free == Lock()
-    (started,) = store.save_runs([replace(one, phase=Phase.STARTING)], lock=("1", free))
+    (started,) = store.save_runs([replace(one, phase=Phase.STARTING)], lock=replace(free, run="1"))
     with pytest.raises(ConflictError):
-        store.save_runs([replace(other, phase=Phase.STARTING)], lock=("2", free))
+        store.save_runs([replace(other, phase=Phase.STARTING)], lock=replace(free, run="2"))
     assert store.run(name, "2") == other
     held = store.lock(name)
     assert held.run == "1"
     with pytest.raises(ConflictError):
-        store.save_runs([replace(one, phase=Phase.ENDED)], lock=("", held))
+        store.save_runs([replace(one, phase=Phase.ENDED)], lock=replace(held, run=""))
     assert store.lock(name) == held, "the run was another version: the lock stays"
-    store.save_runs([replace(started, phase=Phase.ENDED)], lock=("", held))
-    assert store.lock(name).run == ""
+    store.save_runs([replace(started, phase=Phase.ENDED)], lock=replace(held, run="", last="1"))
+    assert (store.lock(name).run, store.lock(name).last) == ("", "1")
     assert store.lock(name).etag
 
 
@@ -165,7 +165,7 @@ def test_only_one_of_many_takes_the_lock(store: Store, name: str) -> None:
     def take(run: Run) -> bool:
         start.wait()
         try:
-            store.save_runs([replace(run, phase=Phase.STARTING)], lock=(run.id, free))
+            store.save_runs([replace(run, phase=Phase.STARTING)], lock=replace(free, run=run.id))
         except ConflictError:
             return False
         return True

@@ -73,6 +73,11 @@ def test_the_worker_indexes_and_calls_every_function_of_the_app(stack: Stack) ->
         worker.http("request_run", "POST", f"{url}/runs", body=b"no JSON"),
         worker.http("list_runs", "GET", f"{url}/runs"),
         worker.http("get_run", "GET", f"{url}/runs/none", id="none"),
+        worker.http("confirm_run", "POST", f"{url}/runs/none/confirm", id="none"),
+        worker.http("list_environments", "GET", f"{url}/environments"),
+        worker.http("get_environment", "GET", f"{url}/environments/none", id="none"),
+        worker.http("pause_environment", "POST", f"{url}/environments/none/pause", body=b"no JSON", id="none"),
+        worker.http("resume_environment", "POST", f"{url}/environments/none/resume", id="none"),
         worker.http("show_status", "GET", f"{url}/status"),
         worker.http("health", "GET", f"{url}/health"),
     ]
@@ -82,4 +87,7 @@ def test_the_worker_indexes_and_calls_every_function_of_the_app(stack: Stack) ->
     assert set(indexed.bindings) == set(served) == {call.function for call in calls}
     assert {outcome.function: outcome.error for outcome in indexed.outcomes if not outcome.ok} == {}
     statuses = {outcome.function: outcome.status for outcome in indexed.outcomes if outcome.status}
-    assert statuses == {"request_run": 400, "list_runs": 200, "get_run": 404, "show_status": 200, "health": 200}
+    assert statuses == {
+        "request_run": 400, "list_runs": 200, "get_run": 404, "confirm_run": 404, "list_environments": 200,
+        "get_environment": 404, "pause_environment": 400, "resume_environment": 404, "show_status": 200, "health": 200,
+    }  # fmt: skip

@@ -17,6 +17,7 @@ LAYERS = (
     {"handlers"},
     {"shared.deliver"},
     {"shared.start", "shared.plan", "shared.prepare", "shared.send", "shared.close", "shared.page", "shared.views"},
+    {"shared.confirm", "shared.pause"},
     {"shared.draft", "shared.lifecycle", "shared.claims", "shared.tasks"},
     {"shared.keys", "shared.inputs", "shared.profiles", "shared.provision"},
     {"shared.aggregates"},

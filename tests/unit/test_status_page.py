@@ -46,7 +46,8 @@ def task(name: str = "CustomerProfile", status: str = "Successful", detail: str 
 def run(*tasks: dict[str, Any], **fields: Any) -> dict[str, Any]:
     known = {"id": "20261102", "environment": "env", "mode": "incremental", "origin": "automatic", "detail": ""}
     times = {"opened": "2026-11-02T03:00:00+00:00", "ended": None}
-    return known | times | {"status": "Successful", "tasks": list(tasks)} | fields
+    held = {"confirmable": 0, "confirmed_by": None}
+    return known | times | held | {"status": "Successful", "tasks": list(tasks)} | fields
 
 
 def test_without_a_run_it_says_when_one_begins() -> None:
@@ -72,6 +73,22 @@ def test_a_run_without_tasks_has_no_table() -> None:
     assert "<table" not in render([run(detail="It waits for its turn.")])
 
 
+def test_it_tells_which_environments_are_paused() -> None:
+    assert "class='paused'" not in render([run()])
+    page = Page(render([], ["Environment e: Paused since <noon>."]))
+    assert "Environment e: Paused since <noon>." in page.texts
+
+
+def test_it_tells_how_what_a_run_held_is_confirmed() -> None:
+    ended = {"ended": "2026-11-02T03:00:00+00:00"}
+    assert "1 held change can be confirmed" in render([run(id="r1", confirmable=1, **ended)])
+    assert "POST /api/runs/r1/confirm" in render([run(id="r1", confirmable=1, **ended)])
+    confirmed = render([run(id="r1", confirmable=1, confirmed_by="r2", **ended)])
+    assert "What it held was confirmed: run r2." in confirmed
+    for cannot in (run(confirmable=0, **ended), run(confirmable=1), run(confirmable=1, mode="plan", **ended)):
+        assert "/confirm" not in render([cannot])
+
+
 nasty = st.text(max_size=20) | st.sampled_from(
     [
         "<script>alert(1)</script>",
@@ -87,14 +104,14 @@ nasty = st.text(max_size=20) | st.sampled_from(
 nasty_tasks = st.builds(task, nasty, nasty, nasty, created=st.integers(0, 10**12))
 nasty_runs = st.builds(
     run, nasty_tasks, id=nasty, environment=nasty, mode=nasty, origin=nasty, status=nasty, detail=nasty,
-    opened=st.none() | nasty, ended=st.none() | nasty,
+    opened=st.none() | nasty, ended=st.none() | nasty, confirmable=st.integers(0, 3), confirmed_by=st.none() | nasty,
 )  # fmt: skip
 KNOWN = {tag for tag, _ in Page(render([run(task())])).elements} | {"br"}
 
 
-@given(st.lists(nasty_runs, max_size=3))
-def test_no_text_becomes_part_of_the_page(runs: list[dict[str, Any]]) -> None:
-    page = Page(render(runs))
+@given(st.lists(nasty_runs, max_size=3), st.lists(nasty, max_size=2))
+def test_no_text_becomes_part_of_the_page(runs: list[dict[str, Any]], paused: list[str]) -> None:
+    page = Page(render(runs, paused))
     assert {tag for tag, _ in page.elements} <= KNOWN
     names = {name for _, attributes in page.elements for name in attributes}
     assert names <= {"lang", "charset", "name", "content", "class", "scope"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError
 from shared.runs.entities import to_entity
-from shared.runs.model import Mode, Phase, Run, Status
+from shared.runs.model import Environment, Mode, Phase, Run, Status
 from shared.views import read_request, run_view
 
 OPENED = datetime(2026, 11, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -32,6 +32,8 @@ def test_a_run_is_shown_with_times_in_seconds() -> None:
         "tables": ["AlternateKey"],
         "status": "Failed",
         "detail": "Why.",
+        "confirms": None,
+        "confirmed_by": None,
         "fingerprint": "f",
         "opened": "2026-11-02T03:04:05+00:00",
         "updated": None,
@@ -47,11 +49,33 @@ def test_nothing_internal_is_shown() -> None:
     json.dumps(shown)
 
 
+PAUSED = Environment("e", paused=OPENED, pause_reason="Maintenance.")
+SINCE = "Paused since 2026-11-02T03:04:05+00:00"
+RESUME = "Resume with POST /api/environments/e/resume."
+
+
+def test_a_run_of_a_paused_environment_says_so_and_how_to_resume() -> None:
+    waiting = Run("x", "e", detail="It waits.")
+    assert run_view(waiting, PAUSED)["detail"] == f"{SINCE}: Maintenance. {RESUME}"
+    assert run_view(waiting, replace(PAUSED, pause_reason=""))["detail"] == f"{SINCE}. {RESUME}"
+    sent = Run("x", "e", status=Status.REFRESHING, phase=Phase.SENDING, detail="Stage 1.")
+    assert run_view(sent, PAUSED)["detail"] == f"{SINCE}: Maintenance. {RESUME}\nStage 1."
+    assert run_view(sent, PAUSED)["status"] == "Refreshing"
+
+
+def test_a_run_tells_its_own_where_it_has_ended_or_nothing_is_paused() -> None:
+    waiting = Run("x", "e", detail="It waits.")
+    assert run_view(waiting, Environment("e"))["detail"] == "It waits."
+    assert run_view(replace(waiting, phase=Phase.ENDED, status=Status.FAILED), PAUSED)["detail"] == "It waits."
+
+
 # -- requests ----------------------------------------------------------------------------------------------
 
 
 def test_what_is_not_given_has_its_default() -> None:
     assert read_request({"environment": "e"}) == ("e", Mode.INCREMENTAL, ())
+    for mode in (Mode.INCREMENTAL, Mode.FULL, Mode.VERIFY, Mode.PLAN):
+        assert read_request({"environment": "e", "mode": str(mode)}) == ("e", mode, ())
     full = {"environment": "e", "mode": "full", "tables": ["CustomerProfile", "contact"]}
     assert read_request(full) == ("e", Mode.FULL, ("CustomerProfile", "contact"))
 
@@ -66,6 +90,10 @@ def test_what_is_not_given_has_its_default() -> None:
         ({"environment": ""}, "environment must be"),
         ({"environment": 7}, "environment must be"),
         ({"environment": "e", "mode": "all"}, "mode must be one of incremental, full"),
+        (
+            {"environment": "e", "mode": "confirm"},
+            "must be one of incremental, full, verify, plan.\n.*runs/{its id}/confirm",
+        ),
         ({"environment": "e", "mode": None}, "mode must be one of"),
         ({"environment": "e", "mode": {}}, "mode must be one of"),
         ({"environment": "e", "tables": "contact"}, "tables must be a list"),
