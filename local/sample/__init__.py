@@ -86,7 +86,7 @@ def write(folder: Path, day: int, people: int = 5000, audience: Audience = "indi
 
 
 def dataverse_rows(folder: Path, people: int = 5000, audience: Audience = "individuals") -> Path:
-    """Write `contact.csv` and `lead.csv`, or `account.csv`: what the CRM holds before day 1, with the rows of day 2.
+    """Write `contact.csv` with `lead.csv` or `account.csv`: what the CRM holds before day 1, with the rows of day 2.
 
     One row in a hundred takes no part in unification: nobody may touch it.
     """
@@ -97,6 +97,8 @@ def dataverse_rows(folder: Path, people: int = 5000, audience: Audience = "indiv
         accounts = {key: who for who in found for key in who.accounts}
         rows = [[key, who.name, who.website] for key, who in accounts.items()]
         write_csv(folder / "account.csv", ["accountid", "name", "websiteurl"], rows)
+        of_the_crm = [[key, *cells] for key, cells in company_tables.crm_contacts(found).items()]
+        write_csv(folder / "contact.csv", ["contactid", "lastname", "emailaddress1"], of_the_crm)
         return folder
     owners = [*population(1, people), *population(2, people), *map(person, outsiders)]
     contacts = {key: who for who in owners for key in who.contacts}

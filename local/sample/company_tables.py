@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from local.sample.companies import SEED, Company
+from local.sample.companies import SEED, Company, guid
 from local.sample.files import Entity
 from local.sample.people import CHANGED
 from local.sample.unified import Row, rows_of
@@ -86,6 +86,16 @@ def contacts(companies: Sequence[Company], day: int) -> list[Entity]:
     return [Entity("ContactProfile", _CONTACT, rows, parts=2)]
 
 
+def crm_contacts(companies: Iterable[Company]) -> dict[str, Row]:
+    """The contacts that the CRM holds of these companies on either day, by GUID: last name and e-mail address."""
+    return {
+        _contact_guid(number, ordinal): (f"Contact {number}.{ordinal}", f"contact{number}.{ordinal}@example.com")
+        for who in companies
+        for number in (who.number, *who.absorbed)
+        for ordinal in range(0, max(_contact_count(number, day) for day in (1, 2)), 2)
+    }
+
+
 def measures(companies: Sequence[Company], day: int) -> list[Entity]:
     """Two entities of measures: some companies stand in both, some in one, some in none."""
     sales = (("CustomerId", "string"), ("OpenDeals", "int64"), ("Pipeline", "decimal"), ("winRate", "double"))
@@ -142,8 +152,7 @@ def _contact_count(number: int, day: int) -> int:
 def _contact(customer_id: str, number: int, ordinal: int, day: int) -> Row:
     draw = _draw(number, f"contact {ordinal}")
     moved = day == 2 and number % 50 == 33
-    spellings = (f"C-{number}-{ordinal}", f"Kontakt|№{number}.{ordinal}", f"{{{draw.getrandbits(64):016X}}}")
-    contact_id = spellings[number % len(spellings)]
+    contact_id = _contact_id(number, ordinal, draw)
     street = f"{draw.randrange(1, 99)} Elm Street"
     return (
         None if number % 5 == 1 else date(1940, 1, 1) + timedelta(days=draw.randrange(24_000)),
@@ -162,6 +171,20 @@ def _contact(customer_id: str, number: int, ordinal: int, day: int) -> Row:
         None,
         f"{street}\nback entrance" if number % 8 == 3 else street,
     )
+
+
+def _contact_id(number: int, ordinal: int, draw: random.Random) -> str:
+    """Of the CRM's contacts, GUIDs in every spelling; of the ERP's, texts that are none."""
+    odd = (f"C-{number}-{ordinal}", f"Kontakt|№{number}.{ordinal}", f"{{{draw.getrandbits(64):016X}}}")
+    if ordinal % 2:
+        return odd[number % len(odd)]
+    key = _contact_guid(number, ordinal)
+    spellings = (key, f"{{{key.upper()}}}", key.replace("-", ""), key.upper(), f"{{{key}}}")
+    return spellings[number % len(spellings)]
+
+
+def _contact_guid(number: int, ordinal: int) -> str:
+    return guid(_draw(number, f"contact {ordinal} in the CRM"))
 
 
 def _sales(number: int, day: int) -> Row | None:

@@ -64,6 +64,10 @@ dataverse = "https://{BUSINESS_HOST}"
 logical_name = "account"
 primary_key = "accountid"
 
+[data_sources.CRM.tables.contact]
+logical_name = "contact"
+primary_key = "contactid"
+
 [data_sources.ERP.tables.debtor]
 primary_key = "debtorno"
 

@@ -52,7 +52,7 @@ CASES = [
     ),
     Case(
         "businesses", sample.BUSINESS_ENVIRONMENT, sample.BUSINESS_HOST, sample.BUSINESS_CONFIG,
-        tuple(oracle.BUSINESS_SOURCES), tuple(oracle.BUSINESS_SAMPLE), ALL, frozenset({"account"}),
+        tuple(oracle.BUSINESS_SOURCES), tuple(oracle.BUSINESS_SAMPLE), ALL, frozenset({"account", "contact"}),
     ),
 ]  # fmt: skip
 

@@ -6,7 +6,7 @@ for cells, `tables` those of each table, `reading` opens the lake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,7 +111,8 @@ def expected(
         named["ContactProfile"] = []
     keys = list(tables.keys(named["AlternateKey"], customer, sources))
     rows = {table: _rows(table, built, prefix) for table, built in tables.all_but_profiles(named, keys, oldest).items()}
-    links = {one.logical_name: dict(_links(one, keys)) for one in sources if one.logical_name}
+    contacts = list(tables.contact_profiles(named["ContactProfile"]))
+    links = {one.logical_name: _links(one, keys, contacts, profiles) for one in sources if one.logical_name}
     lookup = _lookup(prefix)
     return Expected(
         {"CustomerProfile": profiles}
@@ -165,10 +166,25 @@ def _annotated(entity: Entity) -> Input | None:
     return Input(table, entity.name, provider=said.get("provider", tables.PROVIDER), subject=subject)
 
 
-def _links(source: Source, keys: Iterable[Built]) -> Iterator[tuple[str, str]]:
-    for key in keys:
-        if (key.cells["DataSourceName"], key.cells["EntityName"]) == (source.data_source, source.entity):
-            yield guid(key.cells["AlternateValue"]), guid(key.customer)
+def _links(
+    source: Source, keys: Sequence[Built], contacts: Sequence[Built], profiles: Mapping[str, Row]
+) -> dict[str, str]:
+    """The source's rows among the keys, each with its customer; contacts with the account that they are mapped to.
+
+    The customer of a key may be a contact instead of a profile, who stands for the account.
+    """
+    accounts = {guid(one.cells["ContactId"]): one.customer for one in contacts}
+    accounts = {contact: account for contact, account in accounts.items() if contact not in profiles}
+    claims = [
+        (one.cells["AlternateValue"], accounts.get(guid(one.customer), one.customer))
+        for one in keys
+        if (one.cells["DataSourceName"], one.cells["EntityName"]) == (source.data_source, source.entity)
+    ]
+    claims += [(one.cells["ContactId"], one.customer) for one in contacts if source.holds(one.cells["EntityName"])]
+    links: dict[str, str] = {}
+    for value, customer in claims:
+        assert links.setdefault(guid(value), guid(customer)) == guid(customer), "a source row of two customers"
+    return links
 
 
 def _rows(table: str, built: Iterable[Built], prefix: str) -> dict[str, Row]:

@@ -33,4 +33,8 @@ SOURCES = (
     Source("CRM", "lead", "CRM_lead_leadid", "lead"),
     Source("Shop", "customers", "Shop_customers_customerid"),
 )
-BUSINESS_SOURCES = (Source("CRM", "account", "", "account"), Source("ERP", "debtor", ""))
+BUSINESS_SOURCES = (
+    Source("CRM", "account", "", "account"),
+    Source("CRM", "contact", "", "contact"),
+    Source("ERP", "debtor", ""),
+)

@@ -83,6 +83,10 @@ class Source:
     key_column: str  # the attribute of Customer that holds its keys; of no meaning where the lake has AlternateKey
     logical_name: str | None = None
 
+    def holds(self, entity_name: str | None) -> bool:
+        """Whether a contact with this EntityName is one of its rows: <DataSource>_<Table>, in any case."""
+        return values.trimmed(entity_name or "").lower() == f"{self.data_source}_{self.entity}".lower()
+
 
 @dataclass(frozen=True)
 class Built:

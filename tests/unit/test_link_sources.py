@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from shared.linking.sources import NOT_INGESTED, LinkedTable, LinkSource, linked_tables
@@ -8,7 +10,7 @@ from tests.support.catalogs import CRM, source
 
 
 def linked(
-    found: list[tuple[str, ...]], *sources: DataSource, url: str = CRM, known: tuple[str, ...] = ()
+    found: Sequence[tuple[str, ...]], *sources: DataSource, url: str = CRM, known: tuple[str, ...] = ()
 ) -> list[LinkedTable]:
     triples = [(data_source, entity, "".join(key)) for data_source, entity, *key in found]
     return linked_tables(triples, {one.name: one for one in sources}, url, known)

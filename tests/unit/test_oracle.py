@@ -253,6 +253,22 @@ def test_contacts_are_for_businesses_only(tmp_path: Path) -> None:
     assert len(row) == 17 + 1, "the requirements' columns but the key, and the lookup"
 
 
+def test_contacts_are_linked_to_the_account_that_they_are_mapped_to(tmp_path: Path) -> None:
+    customers = Entity("Customer", ["CustomerId"], {"1.csv": "A1\nA2\n"})
+    rows = f"{SPELT},A1,crm_Contact\n7,A2,ERP_contact\nk,A2,\nA1,A2,CRM_lead\n"
+    contacts = Entity("ContactProfile", ["ContactId", "CustomerId", "EntityName"], {"1.csv": rows})
+    header = ("DataSourceName", "EntityName", "AlternateValue", "CustomerId")
+    keys = Entity("AlternateKey", header, {"1.csv": "CRM,contact,x,7\nCRM,contact,y,A1\nCRM,lead,z,k\n"})
+    lake = write_lake(tmp_path, "E", customers, contacts, keys)
+    sources = [Source("CRM", name, "", name) for name in ("contact", "lead")]
+    a1, a2 = oracle.guid("A1"), oracle.guid("A2")
+    assert oracle.expected(lake, "E", sources, audience="businesses").links == {
+        "contact": {PLAIN: a1, oracle.guid("x"): a2, oracle.guid("y"): a1},
+        "lead": {oracle.guid("z"): a2, a1: a2},
+    }
+    assert oracle.expected(lake, "E", sources).links == {"contact": {oracle.guid("y"): a1}, "lead": {}}
+
+
 def test_activities_older_than_keep_days_are_left_out(tmp_path: Path) -> None:
     early = "C1,old,2026-01-01T00:59:59.9999999+01:00\nC1,edge,2026-01-01T00:00:00Z\n"
     rows = f"{early}C1,new,2026-01-02T00:00:00.25Z\nC1,when,\n"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from local import sample
 from local.sample import companies
 from local.sample.people import population
 from shared.settings import configuration
+from shared.tables import guids
 from tests import oracle
 
 
@@ -172,20 +174,36 @@ def test_the_business_lake_prefers_keys_and_repeats_segments(tmp_path: Path) -> 
     assert len({tuple(row.values()) for row in rows}) < len(rows)
 
 
-def test_dataverse_holds_every_key_of_both_days_and_outsiders(tmp_path: Path) -> None:
-    sample.dataverse_rows(tmp_path, people=500)
-    sample.dataverse_rows(tmp_path, people=500, audience="businesses")
-    people = [who for day in (1, 2) for who in population(day, 500)]
-    accounts = {each for day in (1, 2) for who in companies.population(day, 500) for each in who.accounts}
-    for table, keys in (
-        ("contact", {each for who in people for each in who.contacts}),
-        ("lead", {each for who in people for each in who.leads}),
-        ("account", accounts),
-    ):
+@both
+def test_dataverse_holds_every_linked_row_of_both_days_and_outsiders(tmp_path: Path, land: Landscape) -> None:
+    sample.dataverse_rows(tmp_path, 300, land.audience)
+    days = [land.expected(tmp_path, day, 300) for day in (1, 2)]
+    for table in days[0].links:
         with (tmp_path / f"{table}.csv").open(encoding="utf-8", newline="") as file:
             rows = [row[f"{table}id"] for row in csv.DictReader(file)]
         assert len(rows) == len(set(rows))
-        assert keys < set(rows)
+        assert {*days[0].links[table], *days[1].links[table]} < set(rows)
+
+
+def test_contacts_of_the_crm_are_guids_in_every_spelling_and_those_of_the_erp_are_none(tmp_path: Path) -> None:
+    sample.write(tmp_path, 1, 100, "businesses")
+    [contacts] = [one for one in oracle.entities(tmp_path, sample.BUSINESS_ENVIRONMENT) if one.name == "ContactProfile"]
+    found: dict[str, list[str]] = {"CRM_contact": [], "ERP_contactperson": []}
+    for row in contacts.rows():
+        found[str(row["EntityName"])].append(str(row["ContactId"]))
+    crm = found["CRM_contact"]
+    assert all(guids.parse(text) for text in crm)
+    for shape in (
+        r"[-0-9a-f]{36}",
+        r"[-0-9A-F]{36}",
+        r"\{[-0-9a-f]{36}\}",
+        r"\{[-0-9A-F]{36}\}",
+        r"[0-9a-f]{32}",
+        r" .* ",
+    ):
+        assert any(re.fullmatch(shape, text) for text in crm), shape
+    assert found["ERP_contactperson"]
+    assert not any(guids.parse(text) for text in found["ERP_contactperson"])
 
 
 @both
