@@ -18,7 +18,8 @@ storage     SQLite, transactions, rowversions            laboratory   /local: se
 payload     a JSON body becomes a record                 wire         HTTP/1.1
 rows        create, update, delete with their checks     server       which request goes where
 privileges  what the user holds; their names             access       whether the caller may do something
-users       RetrieveUserPrivileges
+users       RetrieveUserPrivileges                       statistics   what was written, which requests came
+manners     which flows and logic writes ran
 rules       what publishers and solutions must keep to
 
 Where Microsoft's documents are silent the stricter behavior is chosen, and a comment says so.

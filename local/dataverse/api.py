@@ -19,6 +19,7 @@ NOT_HERE = frozenset(
 
 def dispatch(call: Call) -> Response:
     """Answer a call; refusals become answers. Counts it for the statistics."""
+    call.organization.statistics.begin(call.headers)
     try:
         response = _answer(call)
     except DataverseError as error:

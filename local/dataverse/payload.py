@@ -52,8 +52,13 @@ class Shape:
     updates: list[int]
     insert_sql: str = ""
     update_sql: str = ""
+    created_columns: tuple[str, ...] = ()
+    updated_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        known = self.table.columns
+        self.created_columns = tuple(sorted(self.names[i] for i in self.creates if self.names[i] in known))
+        self.updated_columns = tuple(sorted(self.names[i] for i in self.updates if self.names[i] in known))
         table, key = quoted(self.table.logical_name), quoted(self.table.primary_id)
         created = [quoted(self.names[i]) for i in self.creates]
         fields = [key, "createdon", "modifiedon", "versionnumber", OWNER, *created]

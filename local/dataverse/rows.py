@@ -273,4 +273,5 @@ def _clear(call: Call, table: Table, row_id: str, lookup: str) -> Response:
         access.may_update(organization, table, [row_id], target)
         organization.store.write(sql, [(writes.now(), organization.store.next_version(), row_id)])
         organization.statistics.rows(table.logical_name, "updated", 1)
+        organization.statistics.columns(table.logical_name, "updated", (lookup,), 1)
     return no_content()

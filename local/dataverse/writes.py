@@ -40,6 +40,7 @@ def insert(organization: Organization, table: Table, records: list[Record]) -> l
             found = record.values
             rows.append((record.id, moment, moment, store.next_version(), creator, *[found[i] for i in shape.creates]))
         _write(organization, table, shape.insert_sql, rows)
+        _count_columns(organization, table, "created", shape.created_columns, len(rows))
     _count(organization, table, "created", len(records))
     return [str(record.id) for record in records]
 
@@ -58,6 +59,7 @@ def update(organization: Organization, table: Table, records: list[Record]) -> N
             found = record.values
             rows.append((moment, store.next_version(), *[found[i] for i in shape.updates], record.id))
         _write(organization, table, shape.update_sql, rows)
+        _count_columns(organization, table, "updated", shape.updated_columns, len(rows))
     _count(organization, table, "updated", len(records))
 
 
@@ -65,6 +67,13 @@ def _count(organization: Organization, table: Table, operation: str, count: int)
     """Count rows of data; publishers and solutions are metadata."""
     if table.logical_name not in PACKAGING:
         organization.statistics.rows(table.logical_name, operation, count)
+
+
+def _count_columns(
+    organization: Organization, table: Table, operation: str, names: tuple[str, ...], count: int
+) -> None:
+    if table.logical_name not in PACKAGING:
+        organization.statistics.columns(table.logical_name, operation, names, count)
 
 
 Shapes = list[tuple[Shape, list[Record]]]
