@@ -10,14 +10,19 @@ from hypothesis import strategies as st
 
 from shared.runs.model import (
     Environment,
+    Mode,
+    Phase,
     Run,
+    Status,
 )
+from shared.runs.openings import continuation, overtaken, started
 from shared.runs.reconcile import (
     Patience,
     choose,
     observe,
     open_runs,
 )
+from shared.runs.store import Lock
 
 NOW = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 PATIENCE = Patience(settle=120, whole_within=7200, resend=300)
@@ -76,8 +81,18 @@ def test_a_snapshot_that_became_whole_is_not_late_any_more() -> None:
     )
 
 
-def waiting(number: int, fingerprint: str = "", *, manual: bool = False, tables: tuple[str, ...] = ()) -> Run:
-    return Run(f"run{number}", "e", manual=manual, tables=tables, fingerprint=fingerprint)
+def waiting(
+    number: int,
+    fingerprint: str = "",
+    *,
+    manual: bool = False,
+    tables: tuple[str, ...] = (),
+    mode: Mode = Mode.INCREMENTAL,
+) -> Run:
+    """As they come to be: plans and confirmations are asked for by people, and the latter take no snapshot."""
+    writes = mode not in {Mode.PLAN, Mode.CONFIRM}
+    taken = "" if mode is Mode.CONFIRM else fingerprint
+    return Run(f"run{number}", "e", mode, manual=manual or not writes, tables=tables, fingerprint=taken)
 
 
 def test_news_opens_an_automatic_run() -> None:
@@ -117,6 +132,31 @@ def test_a_run_that_gave_its_snapshot_up_is_covered_by_one_that_waits_with_the_n
     assert open_runs(replace(EMPTY, opened_fingerprint="b"), [given_up, some], "b").superseded == ()
 
 
+def test_a_plan_takes_a_snapshot_and_covers_none() -> None:
+    plan, older = waiting(1, mode=Mode.PLAN), waiting(2, "a")
+    opening = open_runs(EMPTY, [plan, older], "b")
+    assert [run.id for run in opening.taken_by] == [plan.id]
+    assert opening.opens
+    assert opening.superseded == (older,)
+    opened = replace(EMPTY, opened_fingerprint="b")
+    again = open_runs(opened, [replace(plan, fingerprint="a"), older], "b")
+    assert (again.taken_by, again.superseded) == ((), ()), "it is not superseded, and supersedes nobody"
+    gave_up = waiting(3)
+    kept = open_runs(opened, [waiting(1, "b", mode=Mode.PLAN), gave_up], "b")
+    assert (kept.taken_by, kept.superseded) == ((waiting(3, "b"),), ())
+
+
+def test_a_confirmation_has_nothing_to_do_with_snapshots() -> None:
+    confirms = waiting(1, mode=Mode.CONFIRM)
+    opening = open_runs(EMPTY, [confirms], "b")
+    assert (opening.taken_by, opening.opens, opening.superseded) == ((), True, ())
+    assert open_runs(replace(EMPTY, opened_fingerprint="b"), [confirms], "b").taken_by == ()
+
+
+def test_a_verifying_run_covers_its_snapshot() -> None:
+    assert not open_runs(EMPTY, [waiting(1, manual=True, mode=Mode.VERIFY)], "b").opens
+
+
 runs_that_wait = st.lists(
     st.builds(
         waiting,
@@ -124,6 +164,7 @@ runs_that_wait = st.lists(
         st.sampled_from(["", "a", "b"]),
         manual=st.booleans(),
         tables=st.sampled_from([(), ("T",)]),
+        mode=st.sampled_from(Mode),
     ),
     unique_by=lambda run: run.id,
 )
@@ -142,14 +183,40 @@ def test_a_snapshot_announced_n_times_opens_one_run(found: list[Run], opened: st
         if opening.opens:
             opens += 1
             found.append(Run(f"new{opens}", "e", fingerprint="b"))
-        if opening.opens or any(not run.tables for run in opening.taken_by):
+        if opening.opens or any(run.covers for run in opening.taken_by):
             environment = replace(environment, opened_fingerprint="b")
     assert opens <= 1
-    assert opened == "b" or any(run.fingerprint == "b" and not run.tables for run in found), "somebody has it"
-    assert all(run.fingerprint for run in found), "nobody waits for what is there"
+    assert opened == "b" or any(run.fingerprint == "b" and run.covers for run in found), "somebody has it"
+    assert all(run.fingerprint or run.mode is Mode.CONFIRM for run in found), "nobody waits for what is there"
 
 
 def test_the_oldest_run_with_a_snapshot_is_next() -> None:
     assert choose([waiting(3, "a"), waiting(1), waiting(2, "a")]) == waiting(2, "a")
     assert choose([waiting(1)]) is None
     assert choose([]) is None
+
+
+def test_what_was_confirmed_goes_before_runs_that_take_a_snapshot() -> None:
+    first, second = waiting(8, mode=Mode.CONFIRM), waiting(9, mode=Mode.CONFIRM)
+    assert choose([waiting(1, "a"), second, first]) == first
+
+
+# -- the turn ------------------------------------------------------------------------------------------------
+
+
+def test_the_lock_names_the_run_that_has_it_and_the_last_that_may_have_written() -> None:
+    begun, lock = started(waiting(1, "a"), Lock("", "run0", "W/1"))
+    assert (begun.phase, begun.status) == (Phase.STARTING, Status.REFRESHING)
+    assert lock == Lock("run1", "run1", "W/1")
+    assert started(waiting(2, "a", mode=Mode.PLAN), Lock("", "run1"))[1] == Lock("run2", "run1")
+
+
+def test_a_confirmation_begins_unless_a_newer_run_has_judged_anew() -> None:
+    made = continuation(waiting(1, "a"), NOW)
+    assert (made.mode, made.confirms, made.manual, made.fingerprint) == (Mode.CONFIRM, "run1", True, "")
+    assert overtaken(made, Lock(last="run1"), NOW) is None
+    late = overtaken(made, Lock(last="run2"), NOW)
+    assert late is not None
+    assert (late.phase, late.status, late.ended) == (Phase.ENDED, Status.SKIPPED, NOW)
+    assert late.detail == "A newer run (run2) has started since, and has judged anew: look at what it holds."
+    assert overtaken(waiting(3, "a"), Lock(last="run2"), NOW) is None, "others confirm nothing"

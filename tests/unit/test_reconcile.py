@@ -17,7 +17,9 @@ from shared.runs.model import (
     LAST_STAGE,
     PROFILES,
     ROWS,
+    UNKNOWN,
     Kind,
+    Mode,
     Phase,
     Run,
     Status,
@@ -60,9 +62,14 @@ def run(phase: Phase, **fields: Any) -> Run:
 
 
 def decide(
-    found: Run, *tasks: Task, open_stage: dict[str, int] | None = None, moved: datetime | None = None
+    found: Run,
+    *tasks: Task,
+    open_stage: dict[str, int] | None = None,
+    moved: datetime | None = None,
+    paused: bool = False,
+    lost: bool = False,
 ) -> list[Action]:
-    return reconcile(found, tasks, open_stage or {}, now=NOW, moved=moved, patience=PATIENCE)
+    return reconcile(found, tasks, open_stage or {}, now=NOW, moved=moved, patience=PATIENCE, paused=paused, lost=lost)
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, Phase.ENDED])
@@ -143,6 +150,69 @@ def test_profiles_that_are_given_up_let_the_others_be_planned() -> None:
 def test_a_planned_run_is_prepared() -> None:
     assert decide(run(Phase.PLANNING), task("a"), task("b", TaskPhase.ENDED)) == [Prepare(already=False)]
     assert decide(run(Phase.PLANNING)) == [Prepare(already=False)]
+
+
+# -- a plan ------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_ends_when_all_is_planned_and_says_what_a_run_would_write() -> None:
+    tasks = [
+        task("a", TaskPhase.ENDED, status=Status.SUCCESSFUL, counts=Counts(created=1000, changed=200, removed=3)),
+        task("b", TaskPhase.ENDED, status=Status.SUCCESSFUL, counts=Counts(changed=1, removed=4)),
+    ]
+    said = "Nothing was written: this was a plan. A run now would write 1,201 rows and remove 7."
+    assert decide(run(Phase.PLANNING, mode=Mode.PLAN), *tasks) == [EndRun(Status.SUCCESSFUL, said)]
+    assert decide(run(Phase.PLANNING, mode=Mode.PLAN), *tasks, task("c", TaskPhase.WAITING)) == []
+
+
+def test_a_plan_tells_what_is_held_rejected_or_failed_as_a_run_does() -> None:
+    good = task("good", status=Status.SUCCESSFUL, counts=Counts(created=1))
+    rejects = task("rejects", status=Status.COMPLETED_WITH_REJECTS, counts=Counts(changed=1, rejected=5, held=2))
+    failed = task("failed", status=Status.FAILED, detail="Broken.\nIn line 3.")
+    skipped = task("skipped", status=Status.SKIPPED, detail="Why.")
+    unknown = task(f"{UNKNOWN}x", status=Status.SKIPPED, name="Nope")
+    said = "Nothing was written: this was a plan. A run now would write {} and remove 0."
+    for tasks, status, why in (
+        ([good, rejects], Status.COMPLETED_WITH_REJECTS, "2 rows| rejects: 5 rejected, 2 not removed."),
+        ([rejects, failed], Status.FAILED, "1 row| failed: Broken."),
+        ([skipped], Status.SKIPPED, "0 rows| skipped: Why."),
+        ([good, unknown], Status.SUCCESSFUL, "1 row| Not in this snapshot: Nope."),
+    ):
+        rows, told = why.split("|")
+        assert outcome(tasks, Mode.PLAN) == (status, said.format(rows) + told)
+
+
+# -- pause and resume ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_while_paused_nothing_is_begun(phase: Phase) -> None:
+    still = run(phase, updated=ago(9999), stage=PROFILES)
+    for tasks, open_stage in (
+        ([task("a", TaskPhase.WAITING)], {}),
+        ([task("a")], {"a": ROWS}),
+        ([task("a")], {"a": PROFILES}),
+    ):
+        assert decide(still, *tasks, open_stage=open_stage, paused=True) == []
+    assert decide(run(Phase.PLANNING), paused=True) == []
+
+
+def test_while_paused_what_was_begun_comes_to_its_end() -> None:
+    assert decide(run(Phase.SENDING), task("a"), paused=True) == [SendClose(task("a"))]
+    ended = task("a", TaskPhase.ENDED, status=Status.SUCCESSFUL)
+    assert [type(action) for action in decide(run(Phase.SENDING), ended, paused=True)] == [EndRun]
+
+
+def test_what_a_pause_put_aside_is_asked_for_at_once() -> None:
+    waiting = task("a", TaskPhase.WAITING)
+    assert decide(run(Phase.STARTING), lost=True) == [SendStart()]
+    assert decide(run(Phase.PLANNING), waiting, lost=True) == [SendPlan(waiting)]
+    assert decide(run(Phase.PREPARING), lost=True) == [Prepare(already=True)]
+    sent = run(Phase.SENDING, stage=ROWS, dispatched=ROWS)
+    assert decide(sent, task("a"), open_stage={"a": ROWS}, lost=True) == [Dispatch(ROWS, held=True)]
+
+
+# -- sending -------------------------------------------------------------------------------------------------
 
 
 def test_stages_open_one_after_the_other() -> None:
