@@ -102,3 +102,32 @@ def test_the_order_of_the_pairs_does_not_matter() -> None:
 
 def test_nothing_unified_links_nothing() -> None:
     assert linked([]) == []
+
+
+def test_a_key_of_the_configuration_comes_before_that_of_the_lake() -> None:
+    crm = source("CRM", CRM, contact=(None, "contactid"))
+    triples = [("CRM", "contact", "email"), ("CRM", "contact", ""), ("CRM", "lead", "leadid")]
+    assert linked(triples, crm) == [
+        table_of("contact", ("CRM", "contact", "contactid")),
+        table_of("lead", ("CRM", "lead", "leadid")),
+    ]
+
+
+def test_a_source_with_two_keys_stands_there_with_both() -> None:
+    triples = [("CRM", "contact", "email"), ("CRM", "contact", "contactid")]
+    assert linked(triples, source("CRM", CRM)) == [
+        table_of("contact", ("CRM", "contact", "contactid"), ("CRM", "contact", "email"))
+    ]
+
+
+def test_a_skipped_source_with_two_keys_is_one_task() -> None:
+    assert len(linked([("Shop", "contact", "id"), ("Shop", "contact", "no")])) == 1
+
+
+def test_a_table_of_no_known_data_source_is_skipped_by_its_name_in_the_lake() -> None:
+    found = linked([("", "Web_person"), ("POS", "Web_person")], source("CRM", CRM))
+    assert [(table.logical_name, table.label) for table in found] == [
+        ("web_person", "Web_person"),
+        ("web_person", "POS, Web_person"),
+    ]
+    assert "The table Web_person that the lake's ContactProfile names is not linked" in found[0].skipped
