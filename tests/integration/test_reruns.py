@@ -130,7 +130,8 @@ def test_the_same_request_while_it_waits_is_the_same_run(http: httpx.Client) -> 
         (b"{", "not JSON"),
         (b"[]", "must be a JSON object"),
         (b'{"environment": "nobody"}', "not configured"),
-        (b'{"environment": "x", "mode": "quick"}', "mode must be one of incremental, full"),
+        (b'{"environment": "x", "mode": "quick"}', "mode must be one of incremental, full, verify, plan"),
+        (b'{"environment": "x", "mode": "confirm"}', "POST /api/runs/{its id}/confirm"),
         (b'{"environment": "x", "tables": "CustomerProfile"}', "tables must be a list"),
         (b'{"environment": "x", "table": []}', "table is not known here"),
     ],
@@ -141,6 +142,71 @@ def test_a_bad_request_is_told_what_is_wrong(http: httpx.Client, body: bytes, sa
     assert says in answer.json()["error"]["message"]
 
 
+def test_a_run_that_holds_nothing_cannot_be_confirmed(http: httpx.Client, first: dict[str, Any]) -> None:
+    assert (first["confirmable"], first["confirmed_by"]) == (0, None)
+    answer = http.post(f"/runs/{first['id']}/confirm")
+    assert answer.status_code == 400
+    assert "holds nothing that can be confirmed" in answer.json()["error"]["message"]
+    assert http.post("/runs/20200101T000000-abc/confirm").status_code == 404
+
+
+# -- pause and resume ----------------------------------------------------------------------------------------
+
+
+def test_a_paused_environment_says_so_everywhere_and_goes_on_when_it_is_resumed(
+    http: httpx.Client, first: dict[str, Any]
+) -> None:
+    address = f"/environments/{ENVIRONMENT}"
+    before = http.get(address).json()
+    assert before | {"organization_id": None} == {
+        "id": ENVIRONMENT, "dataverse_url": "https://reruns.crm.dynamics.com", "organization_id": None,
+        "paused": None, "reason": None, "run": None,
+    }  # fmt: skip
+    assert before["organization_id"]
+    paused = http.post(f"{address}/pause", json={"reason": "Moving <house>."})
+    assert paused.status_code == 200
+    assert (
+        paused.json()
+        == http.get(address).json()
+        == before | {"paused": paused.json()["paused"]} | {"reason": "Moving <house>."}
+    )
+    asked = http.post("/runs", json={"environment": ENVIRONMENT}).json()
+    waits = f"Paused since {paused.json()['paused']}: Moving <house>. Resume with POST /api{address}/resume."
+    assert (asked["status"], asked["detail"]) == ("Queued", waits)
+    assert http.get(f"/runs/{asked['id']}").json()["detail"] == waits
+    assert f"Environment {ENVIRONMENT}: Paused since" in http.get("/status").text
+    resumed = http.post(f"{address}/resume")
+    assert resumed.status_code == 200
+    assert resumed.json()["paused"] is None
+    assert ended(http, asked["id"])["status"] == first["status"]
+
+
+def test_all_environments_are_listed(http: httpx.Client) -> None:
+    shown = {one["id"]: one for one in http.get("/environments").json()["environments"]}
+    assert shown.keys() >= {ENVIRONMENT, SILENT}
+    assert shown[SILENT]["organization_id"] is None
+    assert shown[SILENT]["dataverse_url"] == "https://silent.crm.dynamics.com"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("/environments/nobody/pause", b"", 404, "There is no environment nobody"),
+        ("/environments/nobody/resume", b"", 404, "There is no environment nobody"),
+        (f"/environments/{SILENT}/pause", b'{"reason": 5}', 400, "reason must be a text"),
+        (f"/environments/{SILENT}/pause", b"{", 400, "not JSON"),
+    ],
+)
+def test_a_bad_request_to_pause_is_told_what_is_wrong(
+    http: httpx.Client, path: str, body: bytes, status: int, says: str
+) -> None:
+    answer = http.post(path, content=body)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]["message"]
+    assert http.get(f"/environments/{SILENT}").json()["paused"] is None
+    assert http.get("/environments/nobody").status_code == 404
+
+
 def test_a_run_that_is_not_there(http: httpx.Client) -> None:
     answer = http.get("/runs/20200101T000000-abc")
     assert answer.status_code == 404
@@ -148,7 +214,18 @@ def test_a_run_that_is_not_there(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/runs"), ("GET", "/runs"), ("GET", "/runs/1"), ("GET", "/status")]
+    ("method", "path"),
+    [
+        ("POST", "/runs"),
+        ("GET", "/runs"),
+        ("GET", "/runs/1"),
+        ("POST", "/runs/1/confirm"),
+        ("GET", "/environments"),
+        ("GET", "/environments/1"),
+        ("POST", "/environments/1/pause"),
+        ("POST", "/environments/1/resume"),
+        ("GET", "/status"),
+    ],
 )
 def test_all_but_health_need_the_key(stack: Stack, method: str, path: str) -> None:
     answer = httpx.request(method, f"{stack.host_url}/api{path}", trust_env=False)
