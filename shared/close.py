@@ -7,12 +7,14 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared import lifecycle
 from shared.claims import TaskClaim, claimed, is_held
 from shared.delta import engine, rejects, source, state
 from shared.delta.counts import Counts
 from shared.errors import ConflictError
+from shared.linking import texts
 from shared.runs import paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
@@ -20,7 +22,11 @@ from shared.runs.store import Pointer
 from shared.services import Services
 from shared.texts import counted
 
+if TYPE_CHECKING:
+    import duckdb
+
 _log = logging.getLogger(__name__)
+_MOST_NAMED = 10
 
 
 def close(services: Services, message: TableMessage) -> None:
@@ -54,19 +60,21 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], 
     folder = paths.plan(run.environment, task, task.attempt)
     exceptions = list(_exceptions(services, folder, chunks))
     with engine.connect(services.settings) as (connection, place):
-        pending = [_fetch(services, path, place / f"pending-{n}.parquet") for n, path in enumerate(pointer.pending)]
-        base = _fetch(services, task.base_state, place / "base.parquet") if task.base_state else None
-        state.open_state(connection, base, pending)
+        if task.read:
+            state.open_state(connection, _fetch(services, paths.base(folder), place / "base.parquet"))
+        else:
+            _open_applied(services, connection, place, pointer, task.base_state)
         delta = _fetch(services, paths.delta(folder), place / "delta.parquet")
         progress = [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks]
         sent = state.conclude(connection, delta, progress, [row[:3] for row in exceptions])
+        told = list(_told(connection, task, sent, chunks))
         state.save(connection, "next_state", place / "next.parquet")
         planned = _fetch(services, paths.rejects(folder), place / "rejects.parquet")
         refused = [(row_id, code, text) for row_id, kind, _, code, text in exceptions if kind != "missing"]
         if rejects.write(connection, planned, refused, place / "rejects.csv"):
             services.blobs.upload(paths.rejects_report(run.environment, task), place / "rejects.csv")
         _commit(services, run, task, pointer, place / "next.parquet")
-    claim.save(_ended(task, sent))
+    claim.save(_ended(replace(task, notes=(*task.notes, *told)), sent))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
 
 
@@ -88,6 +96,14 @@ def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> No
     lifecycle.end_task(services, task, Status.FAILED, f"Its outcome could not be recorded: {reason}")
 
 
+def _open_applied(
+    services: Services, connection: duckdb.DuckDBPyConnection, place: Path, pointer: Pointer, path: str
+) -> None:
+    pending = [_fetch(services, one, place / f"pending-{n}.parquet") for n, one in enumerate(pointer.pending)]
+    base = _fetch(services, path, place / "base.parquet") if path else None
+    state.open_state(connection, base, pending)
+
+
 def _exceptions(services: Services, folder: str, chunks: list[Chunk]) -> Iterator[tuple[str, str, bool, str, str]]:
     for chunk in chunks:
         content = services.blobs.read(paths.exceptions(folder, chunk.number, chunk.noted)) if chunk.noted else b"{}"
@@ -103,11 +119,29 @@ def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path
         return
     path = paths.state(run.organization_id, prefix, task.subject, run.id, task.attempt)
     services.blobs.upload(path, file)
-    pointer = Pointer(path, run.id, task.attempt, task.subject, task.kind, task.origin, etag=known.etag)
+    pointer = Pointer(
+        path, run.id, task.attempt, task.subject, task.kind, task.origin,
+        configuration=task.configuration or known.configuration, succeeded=known.succeeded or not task.failure,
+        etag=known.etag,
+    )  # fmt: skip
     services.store.save_pointer(run.organization_id, prefix, pointer)
 
 
 # -- what people see -------------------------------------------------------------------------------------
+
+
+def _told(connection: duckdb.DuckDBPyConnection, task: Task, sent: Counts, chunks: list[Chunk]) -> Iterator[str]:
+    """Of a link task: which source rows are missing (each is named once), and whether custom logic ran."""
+    if task.kind is not Kind.LINK:
+        return
+    if sent.missing:
+        count, first = state.newly_missing(connection, _MOST_NAMED)
+        more = f" and {count - len(first):,} more" if count > len(first) else ""
+        names = f" (found now: {', '.join(first)}{more})" if first else ""
+        yield texts.MISSING.format(count=counted(sent.missing, "source row"), names=names)
+    if sent.writes:
+        ran = any(chunk.custom_logic for chunk in chunks)
+        yield texts.NOT_BYPASSED.format(table=task.subject) if ran else texts.BYPASSED
 
 
 def _ended(task: Task, sent: Counts) -> Task:
@@ -142,8 +176,6 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
     yield f"{', '.join(f'{number:,} {word}' for number, word in done if number) or f'No {row}s'}."
     if counts.rejected:
         yield f"{counted(counts.rejected, row)} rejected; rejects.csv of this task names each with its reason."
-    if counts.missing:
-        yield f"{counted(counts.missing, 'source row')} missing in Dataverse; each run tries again to link them."
     if sent.held:
         yield f"{counted(sent.held, row)} not removed; rejects.csv says why of each, the next run tries again."
     yield from task.notes

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from shared import lifecycle, profiles
+from shared import lifecycle, notes, profiles
 from shared.claims import TaskClaim, claimed, is_held
 from shared.delta import chunks, compare, engine, source, state
-from shared.delta.compare import Delta, Policy
-from shared.delta.counts import Counts
+from shared.delta.compare import Policy
 from shared.delta.source import NotTextError
-from shared.draft import Draft, Planning, draft, policy
+from shared.draft import confirmed, draft, policy
 from shared.errors import (
     ConfigurationError,
     ConflictError,
@@ -27,13 +25,13 @@ from shared.errors import (
     TransientError,
 )
 from shared.lake.snapshot import Snapshot
+from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs import paths
 from shared.runs.messages import TableMessage
-from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import Chunk, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.runs.reconcile import plannable
 from shared.services import Services
-from shared.texts import counted
 
 _log = logging.getLogger(__name__)
 _NOTHING = "Nothing of it was written or removed."
@@ -89,30 +87,26 @@ def _end(claim: TaskClaim, status: Status, detail: str) -> None:
 
 
 def _publish(services: Services, run: Run, claim: TaskClaim, *, mend: bool) -> None:
-    snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
-    prefix = services.settings.hydration.publisher_prefix
-    pointer = services.store.pointer(run.organization_id, prefix, claim.task.subject)
+    task = claim.task
+    pointer = services.store.pointer(run.organization_id, services.settings.hydration.publisher_prefix, task.subject)
     with engine.connect(services.settings) as (connection, folder):
         pending = [_download(services, path, folder / f"pending-{n}.parquet") for n, path in enumerate(pointer.pending)]
         base = _download(services, pointer.path, folder / "state.parquet") if pointer.path else None
         state.open_state(connection, base, pending)
-        reading = Reading(connection, services, snapshot, mend=mend)
-        planning = Planning(reading, run, claim.task, pointer.origin)
-        drafted = draft(planning)
-        rules = policy(planning)
-        attempt = uuid.uuid4().hex[:12]
-        duplicates = drafted.duplicates + compare.stage(connection, drafted.rows, rules, birth=attempt)
-        if nameless := compare.keyless(connection):
-            rules = replace(rules, hold=rules.hold or f"{counted(nameless, 'row')} without a key may be any of them")
-        stages = {"write_stage": claim.task.write_stage, "remove_stage": claim.task.remove_stage}
-        delta = replace(compare.number(connection, rules, **stages), duplicates=duplicates)
-        planned = _planned(claim.task, delta, drafted, rules)
-        planned = replace(planned, attempt=attempt, base_state=pointer.path, origin=planning.origin)
-        _write_chunks(planning, planned, folder, drafted.removal)
-        if planned.is_profile:
+        reading = Reading(connection, services, _snapshot(services, run), mend=mend)
+        planning = Planning(reading, run, task, pointer)
+        planned = _confirmed(planning, folder) if run.confirms else _compared(planning, folder)
+        if planned.is_profile and not run.confirms:
             profiles.publish(services, connection, folder, planned, run)
     claim.save(planned)
     _log.info("task.planned", extra={"run": run.id, "task": planned.key, "chunks": planned.chunks})
+
+
+def _snapshot(services: Services, run: Run) -> Snapshot:
+    """The pinned one; what was held before needs none."""
+    if run.confirms:
+        return Snapshot(run.environment, (), {}, (), {}, "", None)
+    return Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
 
 
 def _download(services: Services, path: str, file: Path) -> Path:
@@ -120,42 +114,50 @@ def _download(services: Services, path: str, file: Path) -> Path:
     return file
 
 
-# -- what is published -----------------------------------------------------------------------------------
+def _compared(planning: Planning, folder: Path) -> Task:
+    """The task with the plan that the snapshot leads to."""
+    connection, task = planning.reading.connection, planning.task
+    drafted = draft(planning)
+    rules = policy(planning)
+    attempt = uuid.uuid4().hex[:12]
+    duplicates = drafted.duplicates + compare.stage(connection, drafted.rows, rules, birth=attempt)
+    if drafted.read:
+        state.adopt(connection)
+    if unnamed := compare.unnamed(connection, drafted.rows):
+        rules = replace(rules, hold=rules.hold or notes.unnamed(task, unnamed))
+    delta = compare.number(connection, rules, write_stage=task.write_stage, remove_stage=task.remove_stage)
+    delta = replace(delta, duplicates=duplicates)
+    if planning.run.mode is Mode.PLAN:
+        return replace(notes.would(connection, task, delta, drafted, rules), attempt=attempt)
+    planned = replace(
+        notes.planned(task, delta, drafted, rules),
+        attempt=attempt, base_state=planning.pointer.path, origin=planning.origin,
+    )  # fmt: skip
+    _write_plan(planning, planned, folder, drafted.removal)
+    return planned
 
 
-def _planned(task: Task, delta: Delta, drafted: Draft, rules: Policy) -> Task:
-    return replace(
-        task,
-        phase=TaskPhase.PLANNED,
-        status=Status.REFRESHING,
-        detail=f"{delta.created + delta.changed:,} rows to write, {delta.removed:,} to remove.",
-        counts=Counts(unchanged=delta.unchanged, rejected=delta.rejected, held=delta.held),
-        chunks=delta.write_chunks + delta.remove_chunks,
-        set_name=drafted.set_name,
-        primary_id=drafted.primary_id,
-        notes=(*task.notes, *drafted.notes, *_notes(task, delta, rules)),
+def _confirmed(planning: Planning, folder: Path) -> Task:
+    """The task with a plan of exactly the rows that another run held; RequirementError where that is overtaken."""
+    services, task, pointer = planning.reading.services, planning.task, planning.pointer
+    if (pointer.run, pointer.attempt) != (planning.run.confirms, task.confirms) or pointer.pending:
+        raise RequirementError("A newer run has written this table since, and has judged anew: look at what it holds.")
+    held = paths.delta(paths.plan(planning.run.environment, replace(task, run=planning.run.confirms), task.confirms))
+    drafted = confirmed(planning)
+    compare.stage_held(planning.reading.connection, _download(services, held, folder / "held.parquet"), drafted.rows)
+    delta = compare.number_held(
+        planning.reading.connection, write_stage=task.write_stage, remove_stage=task.remove_stage
     )
+    planned = replace(
+        notes.planned(task, delta, drafted, Policy()),
+        attempt=uuid.uuid4().hex[:12], base_state=pointer.path, origin=pointer.origin,
+        configuration=pointer.configuration,
+    )  # fmt: skip
+    _write_plan(planning, planned, folder, drafted.removal)
+    return planned
 
 
-def _notes(task: Task, delta: Delta, rules: Policy) -> Iterator[str]:
-    what = "row" if task.kind is Kind.TABLE else "link"
-    if delta.expired:
-        yield f"{counted(delta.expired, 'row')} left out for being older than keep_days."
-    if delta.duplicates:
-        yield f"{counted(delta.duplicates, 'row')} left out for repeating the key of another row."
-    if delta.held and rules.hold:
-        yield f"{counted(delta.held, what)} not removed though absent from the snapshot: {rules.hold}."
-    elif delta.held:
-        yield (
-            f"{counted(delta.held, what)} not removed though absent from the snapshot: more than the brake allows "
-            f"({rules.brake_percent:g} percent). Look at the snapshot; if it is right, raise brake_percent under "
-            "[removal] in hydration.toml, deploy it and run again."
-        )
-    if delta.kept:
-        yield f"{counted(delta.kept, what)} kept though absent from the snapshot, as hydration.toml asks."
-
-
-def _write_chunks(planning: Planning, task: Task, folder: Path, removal: str) -> None:
+def _write_plan(planning: Planning, task: Task, folder: Path, removal: str) -> None:
     services, connection = planning.reading.services, planning.reading.connection
     place = paths.plan(planning.run.environment, task, task.attempt)
     opened: list[Chunk] = []
@@ -166,9 +168,12 @@ def _write_chunks(planning: Planning, task: Task, folder: Path, removal: str) ->
         for number, records in numbered:
             services.blobs.write(paths.chunk(place, number), chunks.pack(records))
             opened.append(Chunk(task.run, task.key, task.attempt, number, stage, len(records)))
-    state.save(connection, "delta", folder / "delta.parquet")
-    services.blobs.upload(paths.delta(place), folder / "delta.parquet")
     rejected = "(SELECT id, source_key, fault FROM staged WHERE fault IS NOT NULL ORDER BY id)"
-    state.save(connection, rejected, folder / "rejects.parquet")
-    services.blobs.upload(paths.rejects(place), folder / "rejects.parquet")
+    saved = {"delta": paths.delta(place), rejected: paths.rejects(place)} | (
+        {"state": paths.base(place)} if task.read else {}
+    )
+    for number, (what, path) in enumerate(saved.items()):
+        file = folder / f"plan-{number}.parquet"
+        state.save(connection, what, file)
+        services.blobs.upload(path, file)
     services.store.add_chunks(opened)

@@ -9,7 +9,7 @@ from shared.delta import engine, state
 from shared.errors import RequirementError
 from shared.reading import Reading
 from shared.runs import paths
-from shared.runs.model import Run, Task, TaskPhase
+from shared.runs.model import Mode, Run, Task, TaskPhase
 from shared.services import Services
 from shared.tables import sql
 from shared.tables.catalog import CUSTOMER_PROFILE
@@ -35,7 +35,8 @@ def define(reading: Reading, run: Run, table: str) -> None:
     planned = next(
         (task for task in services.store.tasks(run.id) if task.is_profile and task.round == run.attempt), None
     )
-    if planned is not None and planned.phase is TaskPhase.PLANNED:
+    is_planned = planned is not None and (planned.phase is TaskPhase.PLANNED or run.mode is Mode.PLAN)
+    if planned is not None and is_planned and planned.attempt:
         path = paths.profiles(paths.plan(run.environment, planned, planned.attempt))
     else:
         prefix = services.settings.hydration.publisher_prefix

@@ -146,7 +146,9 @@ class _Sending:
             return bulk.delete(self._client, table, [record.decode() for record in records], before=self._before)
         if self._task.kind is Kind.TABLE:
             return bulk.upsert(self._client, table, records, key=key, before=self._before)
-        return bulk.update(self._client, table, records, key=key, before=self._before, bypass=True)
+        faults = bulk.update(self._client, table, records, key=key, before=self._before, bypass=True)
+        self._chunk = replace(self._chunk, custom_logic=self._chunk.custom_logic or not self._client.bypass_in_force)
+        return faults
 
     @property
     def _client(self) -> Client:

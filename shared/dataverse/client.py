@@ -20,7 +20,8 @@ from shared.errors import ConfigurationError, ThrottledError, TransientError
 _log = logging.getLogger(__name__)
 
 ROOT = "/api/data/v9.2/"
-NO_FLOWS = {"MSCRM.SuppressCallbackRegistrationExpanderJob": "true"}
+NO_FLOWS = {"MSCRM.SuppressCallbackRegistrationExpanderJob": "true", "MSCRM.SuppressDuplicateDetection": "true"}
+"""No Power Automate flow is fired, no duplicate detected."""
 NO_CUSTOM_LOGIC = {"MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync"}
 _ODATA = {"Accept": "application/json", "OData-MaxVersion": "4.0", "OData-Version": "4.0"}
 _JSON = "application/json; charset=utf-8"

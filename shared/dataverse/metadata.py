@@ -13,7 +13,8 @@ from shared.dataverse.client import Client
 
 _TABLE = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsManaged,TableType"
 _LOOKUP = (
-    "SchemaName,ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName,CascadeConfiguration"
+    "MetadataId,SchemaName,ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName,"
+    "CascadeConfiguration"
 )
 # Without it a web server may answer from a definition it remembers from before a change.
 _STRONG = {"Consistency": "Strong"}
@@ -44,6 +45,7 @@ class Lookup:
     navigation: str
     on_delete: str
     relationship: str
+    metadata_id: str = ""  # another one when it was deleted and created again
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,23 @@ def table(client: Client, logical_name: str, *, strong: bool = False) -> Table |
     return _table(found[0], columns, lookups)
 
 
+def exists(client: Client, logical_name: str) -> bool:
+    """Whether there is such a table."""
+    return bool(client.get(f"EntityDefinitions?$select=LogicalName&$filter=LogicalName eq '{logical_name}'")["value"])
+
+
+def alternate_keys(client: Client, logical_name: str) -> dict[str, str]:
+    """The columns that are alternate keys by themselves, with the state of each key's index: Active, Pending, ..."""
+    found = client.get(
+        f"EntityDefinitions(LogicalName='{logical_name}')/Keys?$select=KeyAttributes,EntityKeyIndexStatus"
+    )
+    return {
+        str(one["KeyAttributes"][0]): str(one["EntityKeyIndexStatus"])
+        for one in found["value"]
+        if len(one["KeyAttributes"]) == 1
+    }
+
+
 def _table(found: dict[str, Any], columns: list[dict[str, Any]], lookups: list[dict[str, Any]]) -> Table:
     return Table(
         logical_name=found["LogicalName"],
@@ -116,4 +135,5 @@ def _lookup(found: dict[str, Any]) -> Lookup:
         navigation=found["ReferencingEntityNavigationPropertyName"],
         on_delete=(found.get("CascadeConfiguration") or {}).get("Delete", ""),
         relationship=found["SchemaName"],
+        metadata_id=str(found.get("MetadataId") or ""),
     )

@@ -1,8 +1,12 @@
 """The comparison of one task: rows of the snapshot against the applied state, numbered into chunks.
 
 The connection holds `state` (id, entry, mark, born). Afterwards it holds `staged` (one row of the snapshot each),
-`expired` (rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old) and
-`delta` (what is to be done, chunk and place of each row).
+`expired` (rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old, or that
+cannot be right any more) and `delta` (what is to be done, chunk and place of each row; chunk 0: nothing is sent).
+
+The operations of `delta`: create, change, remove; keep (gone, the policy keeps it); hold_remove and hold_change (what
+the brake holds, and a person may confirm); missing (the source row does not exist in Dataverse); drop (a missing row
+that left unification).
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from shared.tables import sql
 from shared.tables.rows import Rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
 
 LEAST_CHUNK_ROWS = 1_000
@@ -36,18 +42,21 @@ class Policy:
 
 @dataclass(frozen=True)
 class Delta:
-    """How much of what. `held` removals are not part of the chunks; `expired` rows of the snapshot are not hydrated."""
+    """How much of what. `held` and `held_writes` are not part of the chunks; `expired` rows are not hydrated."""
 
     created: int
     changed: int
     unchanged: int
     rejected: int
+    missing: int
     gone: int
-    held: int
+    held: int  # removals
+    held_writes: int  # overwrites of what others wrote
     kept: int
     removed: int
     expired: int
     duplicates: int
+    known: int
     chunk_rows: int
     write_chunks: int
     remove_chunks: int
@@ -61,7 +70,9 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     without a key: it could be anybody's, so nothing may be concluded from its table.
     """
     # Columns of Dataverse have an underscore in their names: those of the plan have none here.
-    again = "true" if policy.full else "s.id IS NULL OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry"
+    known = "(s.id IS NOT NULL AND s.mark <> 'missing')"
+    changed = f"NOT {known} OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry"
+    again = "true" if policy.full else changed
     connection.execute(f"""
         CREATE TABLE staged AS
         WITH drafted AS (
@@ -70,15 +81,18 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
             SELECT *, CASE WHEN rowfault IS NULL THEN {rows.record} END AS record FROM drafted
         ), entered AS (
             SELECT id, sourcekey, rowfault, record, CASE WHEN rowfault IS NULL THEN {rows.entry} END AS entry,
-                   id IS NOT NULL AND ({rows.expired}) AS expired
+                   id IS NOT NULL AND ({rows.expired}) AS expired, rowfault IS NULL AND ({rows.absent}) AS absent,
+                   {rows.candidates} AS candidates
             FROM written
         )
-        SELECT d.id, d.entry, d.rowfault AS fault, d.expired, s.id IS NOT NULL AS known,
+        SELECT d.id, d.entry, d.rowfault AS fault, d.expired, d.absent, {known} AS known,
+               coalesce(s.mark = 'missing', false) AS retry, coalesce(s.mark = 'foreign', false) AS isforeign,
+               d.rowfault IS NOT NULL AND {known} AND NOT coalesce(list_contains(d.candidates, s.entry), true) AS wrong,
                coalesce(s.born, CASE WHEN d.rowfault IS NULL THEN {sql.text(birth)} END) AS born,
                CASE WHEN d.rowfault IS NOT NULL OR d.id IS NULL THEN d.sourcekey END AS source_key,
-               CASE WHEN d.rowfault IS NULL AND ({again}) THEN d.record END AS record
+               CASE WHEN d.rowfault IS NULL AND NOT d.absent AND ({again}) THEN d.record END AS record
         FROM entered AS d LEFT JOIN state AS s USING (id)""")
-    if rows.needs_keys and (nameless := keyless(connection)):
+    if rows.needs_keys and (nameless := unnamed(connection, rows)):
         raise CorruptSnapshotError(f"{nameless:,} rows have no key: they cannot be told apart, so nothing was written.")
     dropped = _drop_duplicates(connection)
     connection.execute("CREATE TABLE expired AS SELECT id FROM staged WHERE expired")
@@ -86,9 +100,9 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     return dropped
 
 
-def keyless(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many rows of the snapshot have no key: each may be any of those that look as if they were gone."""
-    return _one(connection, "SELECT count(*) FROM staged WHERE id IS NULL")[0]
+def unnamed(connection: duckdb.DuckDBPyConnection, rows: Rows) -> int:
+    """How many rows of the snapshot have no key that can be read: each may be any of those that look gone."""
+    return _one(connection, f"SELECT count(*) FROM staged WHERE {rows.unnamed}")[0]
 
 
 def _drop_duplicates(connection: duckdb.DuckDBPyConnection) -> int:
@@ -113,58 +127,125 @@ def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage
     """
     connection.execute("""
         CREATE TABLE gone AS
-        SELECT id, entry, born, id IN (SELECT id FROM expired) AS expired FROM state ANTI JOIN staged USING (id)""")
-    (known,) = _one(connection, "SELECT count(*) FROM state")
+        SELECT s.id, s.entry, s.born, s.id IN (SELECT id FROM expired) AS expired
+        FROM state AS s LEFT JOIN staged AS d USING (id) WHERE s.mark <> 'missing' AND (d.id IS NULL OR d.wrong)""")
+    (known,) = _one(connection, "SELECT count(*) FROM state WHERE mark <> 'missing'")
     gone, old = _one(connection, "SELECT count(*) FILTER (NOT expired), count(*) FILTER (expired) FROM gone")
-    (writes,) = _one(connection, "SELECT count(*) FROM staged WHERE record IS NOT NULL")
-    (expired,) = _one(connection, "SELECT count(*) FROM expired")
-    braked = gone > BRAKE_ROWS and gone * 100 > policy.brake_percent * known
-    held = gone if policy.remove and (policy.hold or braked) else 0
-    removes = old + (gone if policy.remove and not held else 0)
-    size = max(LEAST_CHUNK_ROWS, -(-writes // _MOST_CHUNKS), -(-removes // _MOST_CHUNKS))
-    write_chunks, remove_chunks = -(-writes // size), -(-removes // size)
+    (over,) = _one(connection, f"SELECT count(*) FROM staged WHERE {_OVERWRITES}")
+    removable = gone if policy.remove else 0
+    held_writes = over if _brakes(over + (0 if policy.hold else removable), known, policy) else 0
+    held = removable if policy.hold or _brakes(over + removable, known, policy) else 0
     going = "true" if policy.remove and not held else "expired"
-    _fill_delta(connection, size, write_chunks, write_stage, remove_stage, going=going)
-    if not policy.remove:
-        connection.execute("INSERT INTO delta SELECT id, 'keep', 0, 0, 0, entry, NULL FROM gone WHERE NOT expired")
-    created, changed, unchanged, rejected = _one(
+    writing = f"record IS NOT NULL{f' AND NOT ({_OVERWRITES})' if held_writes else ''}"
+    size, write_chunks, remove_chunks = fill(
+        connection, write_stage=write_stage, remove_stage=remove_stage, writing=writing, going=going
+    )
+    _add_what_is_not_sent(connection, policy, held=bool(held), held_writes=bool(held_writes))
+    (expired,) = _one(connection, "SELECT count(*) FROM expired")
+    created, changed, unchanged, rejected, missing = _one(
         connection,
-        """
-        SELECT count(*) FILTER (record IS NOT NULL AND NOT known), count(*) FILTER (record IS NOT NULL AND known),
-               count(*) FILTER (record IS NULL AND fault IS NULL), count(*) FILTER (fault IS NOT NULL) FROM staged""",
+        f"""
+        SELECT count(*) FILTER ({writing} AND NOT known), count(*) FILTER ({writing} AND known),
+               count(*) FILTER (record IS NULL AND fault IS NULL AND NOT absent), count(*) FILTER (fault IS NOT NULL),
+               count(*) FILTER (absent) FROM staged""",
     )
     return Delta(
-        created=created, changed=changed, unchanged=unchanged, rejected=rejected, gone=gone, held=held,
-        kept=0 if policy.remove else gone, removed=removes, expired=expired, duplicates=0, chunk_rows=size,
+        created=created, changed=changed, unchanged=unchanged, rejected=rejected, missing=missing, gone=gone,
+        held=held, held_writes=held_writes, kept=0 if policy.remove else gone,
+        removed=old + (removable if not held else 0), expired=expired, duplicates=0, known=known, chunk_rows=size,
         write_chunks=write_chunks, remove_chunks=remove_chunks,
     )  # fmt: skip
 
 
-def _fill_delta(
+_OVERWRITES = "record IS NOT NULL AND isforeign"
+
+
+def _brakes(affected: int, known: int, policy: Policy) -> bool:
+    return affected > BRAKE_ROWS and affected * 100 > policy.brake_percent * known
+
+
+def fill(
     connection: duckdb.DuckDBPyConnection,
-    size: int,
-    write_chunks: int,
+    *,
     write_stage: int,
     remove_stage: int,
-    *,
-    going: str,
-) -> None:
+    writing: str = "true",
+    going: str = "true",
+) -> tuple[int, int, int]:
+    """Fill `delta` with the rows of `staged` to write and those of `gone` to remove (SQL conditions), in chunks.
+
+    Rows that were missing so far travel in chunks of their own: those that still are would spoil the calls of others.
+    Returns the most rows of a chunk, and how many chunks write and remove.
+    """
+    usual, retried = _one(
+        connection, f"SELECT count(*) FILTER (NOT retry), count(*) FILTER (retry) FROM staged WHERE {writing}"
+    )
+    (removes,) = _one(connection, f"SELECT count(*) FROM gone WHERE {going}")
+    size = max(LEAST_CHUNK_ROWS, *(-(-rows // _MOST_CHUNKS) for rows in (usual, retried, removes)))
+    before_retries = -(-usual // size)
+    write_chunks, remove_chunks = before_retries + -(-retried // size), -(-removes // size)
     connection.execute(f"""
         CREATE TABLE delta AS
         WITH written AS (
-            SELECT id, entry, born, CASE WHEN known THEN 'change' ELSE 'create' END AS op,
-                   row_number() OVER (ORDER BY id) - 1 AS n
-            FROM staged WHERE record IS NOT NULL
+            SELECT id, entry, born, CASE WHEN known THEN 'change' ELSE 'create' END AS op, retry,
+                   row_number() OVER (PARTITION BY retry ORDER BY id) - 1 AS n
+            FROM staged WHERE {writing}
         ), removed AS (
             SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE {going}
         )
-        SELECT id, op, (n // {size} + 1)::INTEGER AS chunk, (n % {size})::INTEGER AS place,
-               {write_stage}::TINYINT AS stage, entry, born
+        SELECT id, op, (n // {size} + 1 + CASE WHEN retry THEN {before_retries} ELSE 0 END)::INTEGER AS chunk,
+               (n % {size})::INTEGER AS place, {write_stage}::TINYINT AS stage, entry, born
         FROM written
         UNION ALL
         SELECT id, 'remove', (n // {size} + 1 + {write_chunks})::INTEGER, (n % {size})::INTEGER,
                {remove_stage}::TINYINT, entry, NULL
         FROM removed""")
+    return size, write_chunks, remove_chunks
+
+
+def stage_held(connection: duckdb.DuckDBPyConnection, delta: Path, rows: Rows) -> None:
+    """Fill `staged` and `gone` with what another plan held, as its delta says, and the state still holds."""
+    connection.execute(f"""
+        CREATE TABLE held AS
+        SELECT h.id, h.op, h.entry, s.entry AS there, s.born
+        FROM read_parquet({sql.text(str(delta))}) AS h JOIN state AS s USING (id)
+        WHERE h.op IN ('hold_remove', 'hold_change')""")
+    connection.execute(f"""
+        CREATE TABLE staged AS
+        SELECT id, entry, born, true AS known, false AS retry, NULL::VARCHAR AS fault, NULL::VARCHAR AS source_key,
+               {rows.record} AS record
+        FROM held WHERE op = 'hold_change'""")
+    connection.execute("CREATE TABLE gone AS SELECT id, there AS entry, born FROM held WHERE op = 'hold_remove'")
+
+
+def number_held(connection: duckdb.DuckDBPyConnection, *, write_stage: int, remove_stage: int) -> Delta:
+    """Fill `delta` with all that `stage_held` found: a person has confirmed it, so no brake holds it again."""
+    size, write_chunks, remove_chunks = fill(connection, write_stage=write_stage, remove_stage=remove_stage)
+    (changed,) = _one(connection, "SELECT count(*) FROM staged")
+    (removed,) = _one(connection, "SELECT count(*) FROM gone")
+    (known,) = _one(connection, "SELECT count(*) FROM state WHERE mark <> 'missing'")
+    return Delta(
+        created=0, changed=changed, unchanged=0, rejected=0, missing=0, gone=removed, held=0, held_writes=0, kept=0,
+        removed=removed, expired=0, duplicates=0, known=known, chunk_rows=size, write_chunks=write_chunks,
+        remove_chunks=remove_chunks,
+    )  # fmt: skip
+
+
+def _add_what_is_not_sent(
+    connection: duckdb.DuckDBPyConnection, policy: Policy, *, held: bool, held_writes: bool
+) -> None:
+    unsent = {
+        "missing": "SELECT id, entry, born FROM staged WHERE absent",
+        "drop": "SELECT id, entry, NULL AS born FROM state ANTI JOIN staged USING (id) WHERE mark = 'missing'",
+    }
+    if not policy.remove:
+        unsent["keep"] = "SELECT id, entry, NULL AS born FROM gone WHERE NOT expired"
+    if held:
+        unsent["hold_remove"] = "SELECT id, entry, NULL AS born FROM gone WHERE NOT expired"
+    if held_writes:
+        unsent["hold_change"] = f"SELECT id, entry, born FROM staged WHERE {_OVERWRITES}"
+    for op, select in unsent.items():
+        connection.execute(f"INSERT INTO delta SELECT id, '{op}', 0, 0, 0, entry, born FROM ({select})")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:

@@ -1,8 +1,13 @@
 """Applied state: everything that Dataverse may hold because of us, one Parquet file a table.
 
-Columns: id (the row's GUID), entry (128 bits: a hash of what was written, or the profile that a link points to), mark
-('' as written; 'uncertain': sent without a definite answer; 'kept': left unification, the policy keeps it), born (the
-plan that created the row; null where it may have been removed since).
+Columns: id (the row's GUID), entry (128 bits: a hash of what was written, or the profile that a link points to), mark,
+born (the plan that created the row; null where it may have been removed since). The marks:
+
+- '': as written
+- 'uncertain': sent without a definite answer
+- 'kept': left unification, the policy keeps it
+- 'foreign': a link that somebody else wrote, found by reading; overwriting it counts for the brake
+- 'missing': the source row to link does not exist in Dataverse; the entry is what it would be linked to
 
 Deleting a row empties the lookups of those that point to it, so these remember which birth of the row they point to:
 where it was removed and came back, they are written again though nothing else changed.
@@ -26,7 +31,7 @@ _EMPTY = "SELECT NULL::UUID AS id, NULL::UUID AS entry, ''::VARCHAR AS mark, NUL
 def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending: Sequence[Path] = ()) -> None:
     """Let `state` be what the file holds; nothing where there is no file.
 
-    `pending` are deltas whose outcome was never committed: all their rows are uncertain.
+    `pending` are deltas whose outcome was never committed: all their rows that may have been sent are uncertain.
     """
     source = f"SELECT id, entry, mark, born FROM read_parquet({sql.text(str(file))})" if file else _EMPTY
     if not pending:
@@ -37,11 +42,48 @@ def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending
         CREATE TABLE state AS
         WITH sent AS (
             SELECT id, min(entry) AS entry, min(born) AS born, bool_or(op = 'remove') AS removed
-            FROM read_parquet([{files}]) WHERE op <> 'keep' GROUP BY id)
+            FROM read_parquet([{files}]) WHERE op IN ('create', 'change', 'remove') GROUP BY id)
         SELECT id, coalesce(b.entry, sent.entry) AS entry,
                CASE WHEN sent.id IS NULL THEN b.mark ELSE 'uncertain' END AS mark,
                CASE WHEN sent.removed THEN NULL ELSE coalesce(b.born, sent.born) END AS born
         FROM ({source}) AS b FULL JOIN sent USING (id)""")
+
+
+def nothing(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let `state` be empty: nothing is there, whatever was written."""
+    connection.execute(f"DROP {'VIEW' if _is_view(connection) else 'TABLE'} state")
+    connection.execute(f"CREATE TABLE state AS {_EMPTY}")
+
+
+def found(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let `state` be what `there` (id, profile: the links of a source table in Dataverse) says, whoever wrote it.
+
+    A link that is another one than the app's last is foreign; whether an uncertain one was written is known now.
+    """
+    connection.execute(
+        "ALTER VIEW state RENAME TO former" if _is_view(connection) else "ALTER TABLE state RENAME TO former"
+    )
+    connection.execute("""
+        CREATE TABLE state AS
+        SELECT t.id, t.profile AS entry, f.born,
+               CASE WHEN f.mark = 'uncertain' OR (f.entry = t.profile AND f.mark = '') THEN ''
+                    WHEN f.entry = t.profile AND f.mark = 'kept' THEN 'kept'
+                    ELSE 'foreign' END AS mark
+        FROM there AS t LEFT JOIN former AS f ON f.id = t.id AND f.mark <> 'missing'
+        WHERE t.profile IS NOT NULL
+        UNION ALL BY NAME
+        SELECT id, entry, born, mark FROM former WHERE mark = 'missing' AND id NOT IN (SELECT id FROM there)""")
+
+
+def adopt(connection: duckdb.DuckDBPyConnection) -> None:
+    """A foreign link that is what unification says is the app's own from now on. Reads `staged`."""
+    connection.execute("""
+        UPDATE state SET mark = '' FROM staged
+        WHERE state.mark = 'foreign' AND staged.id = state.id AND staged.entry = state.entry""")
+
+
+def _is_view(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'state'").fetchone() is not None
 
 
 def conclude(
@@ -62,6 +104,8 @@ def conclude(
         CREATE TABLE result AS
         SELECT d.id, d.op, d.entry, d.born,
                CASE WHEN d.op = 'keep' THEN 'kept'
+                    WHEN d.op IN ('hold_remove', 'hold_change') THEN 'held'
+                    WHEN d.op IN ('missing', 'drop') THEN 'missing'
                     WHEN d.place >= coalesce(p.begun, 0) THEN 'unsent'
                     WHEN d.place >= p.sent THEN 'uncertain'
                     ELSE coalesce(e.kind, 'written') END AS outcome,
@@ -81,9 +125,23 @@ def conclude(
         UNION ALL
         SELECT id, entry, '', born FROM result WHERE outcome = 'written' AND op IN ('create', 'change')
         UNION ALL
+        SELECT id, entry, 'missing', NULL FROM result
+        WHERE outcome = 'missing' AND op IN ('create', 'change', 'missing')
+        UNION ALL
         SELECT id, entry, 'uncertain', born FROM result
-        WHERE (outcome = 'uncertain' OR uncertain) AND op = 'create' AND outcome <> 'missing'""")
+        WHERE (outcome = 'uncertain' OR uncertain) AND op = 'create' AND outcome <> 'missing'
+              AND id NOT IN (SELECT id FROM state)""")
     return _counts(connection)
+
+
+def newly_missing(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[int, list[str]]:
+    """How many rows were found missing that were not before, and the first of them. Reads `result` and `state`."""
+    row = connection.execute(f"""
+        WITH fresh AS (
+            SELECT r.id FROM result AS r LEFT JOIN state AS s USING (id)
+            WHERE r.outcome = 'missing' AND r.op <> 'remove' AND r.op <> 'drop' AND s.mark IS DISTINCT FROM 'missing')
+        SELECT count(*), list(id::VARCHAR ORDER BY id)[:{most}] FROM fresh""").fetchone()
+    return (row[0], row[1] or []) if row else (0, [])
 
 
 def save(connection: duckdb.DuckDBPyConnection, view: str, file: Path) -> None:
@@ -95,12 +153,25 @@ def create(
     connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
 ) -> None:
     """Create a table of these columns (name -> type) and rows."""
+    _take(connection, f"CREATE TABLE {table} AS", columns, rows)
+
+
+def append(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
+) -> None:
+    """Add rows to a table of these columns."""
+    _take(connection, f"INSERT INTO {table}", columns, rows)
+
+
+def _take(
+    connection: duckdb.DuckDBPyConnection, what: str, columns: Mapping[str, str], rows: Iterable[tuple[object, ...]]
+) -> None:
     import pyarrow as pa  # noqa: PLC0415  a quarter second of cold start
 
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     connection.register("given", pa.table(dict(zip(columns, map(pa.array, map(list, values)), strict=True))))
     casts = ", ".join(f"{name}::{kind} AS {name}" for name, kind in columns.items())
-    connection.execute(f"CREATE TABLE {table} AS SELECT {casts} FROM given")
+    connection.execute(f"{what} SELECT {casts} FROM given")
     connection.unregister("given")
 
 
@@ -114,7 +185,7 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> Counts:
         changed=written["change"],
         removed=written["remove"] + gone,
         rejected=sum(found.get((op, "rejected"), 0) for op in ("create", "change")),
-        missing=sum(found.get((op, "missing"), 0) for op in ("create", "change")),
+        missing=sum(found.get((op, "missing"), 0) for op in ("create", "change", "missing")),
         held=sum(found.get(("remove", outcome), 0) for outcome in ("referenced", "rejected")),
         writes=sum(written.values()),
     )

@@ -19,16 +19,21 @@ SOURCE_NOT_CONFIGURED = (
     "[data_sources.{data_source}]. If it is ingested from this organization, add it there with its dataverse address."
 )
 SOURCE_IS_NO_DATAVERSE = (
-    "The table {entity} of the data source {data_source} is not linked: [data_sources.{data_source}] names no Dataverse "
-    "organization. If it is ingested from this organization, set its dataverse address in hydration.toml."
+    "The table {entity} of the data source {data_source} is not linked: [data_sources.{data_source}] names no "
+    "Dataverse organization. If it is ingested from this organization, set its dataverse address in hydration.toml."
 )
 SOURCE_OF_ANOTHER_ORGANIZATION = (
     "The table {entity} of the data source {data_source} is not linked: [data_sources.{data_source}] is ingested from "
     "another organization ({url}). Links are written only to the organization that the environment is bound to."
 )
+SOURCE_UNKNOWN = (
+    "The table {entity} that the lake's ContactProfile names is not linked: hydration.toml has no data source that its "
+    "name begins with, and not exactly one that has a table of that name. Add it: [data_sources.<name>.tables.<table>]."
+)
+NO_CONTACTS = "The lake's ContactProfile is not delivered, and its links may come from there: it was left alone."
 NO_TABLE = (
-    "The organization {url} has no table {table}. Source tables must keep their name; where the logical name is another "
-    "one, set it in hydration.toml ([data_sources.<name>.tables.<table>] logical_name)."
+    "The organization {url} has no table {table}. Source tables must keep their name; where the logical name is "
+    "another one, set it in hydration.toml ([data_sources.<name>.tables.<table>] logical_name)."
 )
 NOT_A_STANDARD_TABLE = "The table {table} is of type {type}: a lookup cannot be added to it, so it is not linked."
 NOT_THE_PRIMARY_KEY = (
@@ -41,8 +46,8 @@ KEY_NOT_READY = (
 )
 NO_GUIDS = (
     "None of the keys that unification has of {table} is a GUID, so they are not its primary key ({primary_key}). "
-    "Choose the table's own primary key where the unification is set up; where they are the values of an alternate key, "
-    "name its column in hydration.toml ([data_sources.<name>.tables.<table>] primary_key)."
+    "Choose the table's own primary key where the unification is set up; where they are the values of an alternate "
+    "key, name its column in hydration.toml ([data_sources.<name>.tables.<table>] primary_key)."
 )
 SEVERAL_KEYS = (
     "The sources of {table} use different keys ({keys}). Use one key for all of them where the unification is set up."
@@ -60,6 +65,11 @@ NO_PROFILES = (
     "Nothing of it was written or removed."
 )
 
+# -- Failed: nothing may be concluded ----------------------------------------------------------------------------------
+
+KEYS_UNREADABLE = "The keys of the links cannot be read: {reason} No link was written or cleared."
+CONTACTS_UNREADABLE = "The contacts cannot be read: {reason} No link was written or cleared."
+
 # -- a row's fault: rejects.csv names each ----------------------------------------------------------------------------
 
 KEY_IS_NO_GUID = "key: the value is not a GUID, so it names no row of this table"
@@ -73,14 +83,18 @@ BRAKED = (
     "{what}: more than the brake allows ({percent} percent of {known}). Look at them; if they are right, "
     "POST /api/runs/{run}/confirm does exactly this, until a newer run starts."
 )
-HELD = "{what}: {reason}. If they are to go all the same, POST /api/runs/{run}/confirm does it, until a newer run starts."
+HELD = (
+    "{what}: {reason}. If they are to go all the same, POST /api/runs/{run}/confirm does it, until a newer run starts."
+)
+WOULD_HOLD = "{what}: {reason}. A run would hold them until a person confirms."
+OVER_THE_BRAKE = "more than the brake allows ({percent} percent of {known})"
+WOULD_NOT_WRITE = "Nothing would be written."
 KEYS_FROM_ELSEWHERE = (
     "the keys came from {before} before and come from {now} now; the next run removes what is still absent"
 )
-STILL_UNIFIED = (
-    "{count} of their rows are unified still, in the table {table} of the data source {data_source}, which is not linked "
-    "as it is configured"
-)
+STILL_UNIFIED = "{count} of their rows are unified still, in the table {table}, which is not linked as it is configured"
+CONTACTS_LOST = "they may come from the lake's ContactProfile, which this snapshot does not deliver"
+CONTACTS_AMBIGUOUS = "the column {column} of the lake's ContactProfile is ambiguous"
 UNREADABLE_KEYS = "{count} of the keys cannot be read, and any of these links may be theirs"
 
 # -- what a task tells beside its counts ------------------------------------------------------------------------------

@@ -31,6 +31,11 @@ def delta(folder: str) -> str:
     return f"{folder}/delta.parquet"
 
 
+def base(folder: str) -> str:
+    """What Dataverse held of a table, where a plan read it instead of trusting the applied state."""
+    return f"{folder}/base.parquet"
+
+
 def profiles(folder: str) -> str:
     """The profiles that there are once a plan of CustomerProfile is carried out."""
     return f"{folder}/profiles.parquet"

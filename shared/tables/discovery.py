@@ -111,7 +111,7 @@ def is_whole(snapshot: Snapshot, hydration: Hydration) -> bool:
 def _is_read(table: str, snapshot: Snapshot, hydration: Hydration) -> bool:
     if table == CONTACT_PROFILE and hydration.audience(snapshot.environment) == "individuals":
         return False
-    return hydration.options(table).enabled or table in {CUSTOMER_PROFILE, ALTERNATE_KEY}
+    return hydration.options(table).enabled or table in {CUSTOMER_PROFILE, CONTACT_PROFILE, ALTERNATE_KEY}  # links
 
 
 # -- what a table is made of ---------------------------------------------------------------------------

@@ -1,15 +1,20 @@
--- Linking: one row for each source row among the alternate keys, with the profile that its customer has.
--- A source row that two customers claim is not linked: either answer could be wrong.
+-- Linking: one row for each source row that unification knows, with the profile that its customer has.
+-- A source row that two customers claim is not linked: either answer could be wrong. Of a row that cannot be linked,
+-- `candidates` are the profiles that its present link may be right about.
 SELECT
-    coalesce(parse_guid(value), identifier_guid(value))            AS id,
+    coalesce(row_id, identifier_guid(value))                       AS id,
     min(value)                                                     AS sourcekey,
-    CASE WHEN parse_guid(min(value)) IS NULL
-         THEN 'key: the value is not a GUID, so it names no row of this table'
+    CASE WHEN bool_or(row_id IS NULL AND unreadable)
+         THEN {key_is_no_guid}
          WHEN count_if(id_guid(bare(customer_id)) IS NULL) > 0
-         THEN 'CustomerId: the text is not valid UTF-8'
+         THEN {id_is_no_text}
          WHEN count(DISTINCT id_guid(bare(customer_id))) > 1
-         THEN 'key: the source row belongs to ' || count(DISTINCT id_guid(bare(customer_id))) || ' customers' END AS fault,
-    min(id_guid(bare(customer_id)))                                AS profile
-FROM alternate_key
-JOIN link_source USING (data_source, entity)
-GROUP BY coalesce(parse_guid(value), identifier_guid(value))
+         THEN {several_customers}
+         WHEN count(profile.id) = 0
+         THEN {no_profile} END                                     AS fault,
+    min(profile.id)                                                AS profile,
+    CASE WHEN count_if(id_guid(bare(customer_id)) IS NULL) = 0
+         THEN list(DISTINCT profile.id) END                        AS candidates
+FROM link
+LEFT JOIN profile ON profile.id = id_guid(bare(customer_id))
+GROUP BY coalesce(row_id, identifier_guid(value))

@@ -31,6 +31,9 @@ class Rows:
     entry: str  # SQL over `record` and the columns: the 128 bits that tell whether anything changed, as UUID
     needs_keys: bool = False  # a row without a key stops the whole table, instead of being rejected
     expired: str = "false"  # SQL: the row is valid and too old to be hydrated
+    absent: str = "false"  # SQL: the row is known not to exist in Dataverse, so that it cannot be changed there
+    candidates: str = "NULL::UUID[]"  # SQL: of a faulty row the entries that may be right; NULL: any may be
+    unnamed: str = "id IS NULL"  # SQL over `staged`: nobody knows which row it is
 
 
 def profile(columns: Sequence[Column], hydration: Hydration) -> Rows:

@@ -150,6 +150,6 @@ def _snapshot(connection: duckdb.DuckDBPyConnection, rows: Sequence[Row]) -> Row
 def all_sent(plan: Plan) -> list[tuple[int, int, int]]:
     counts: dict[int, int] = {}
     for row in plan.rows:
-        if row[1] != "keep":
+        if row[2]:
             counts[row[2]] = counts.get(row[2], 0) + 1
     return [(chunk, rows, rows) for chunk, rows in counts.items()]

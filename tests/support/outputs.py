@@ -146,5 +146,5 @@ def staged(connection: duckdb.DuckDBPyConnection, made: rows.Rows, repeated: int
         expired=frozenset(guid for (guid,) in expired),
         source_keys={guid: key for guid, _, _, key in found if key is not None},
         duplicates=repeated + dropped,
-        keyless=compare.keyless(connection),
+        keyless=compare.unnamed(connection, made),
     )

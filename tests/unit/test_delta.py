@@ -42,7 +42,8 @@ def test_created_changed_unchanged_and_removed(table: Table) -> None:
     plan = table.plan([Row(1, "a"), Row(2, "B"), Row(4, "d")])
     assert plan.delta == Delta(
         **NOTHING
-        | {"created": 1, "changed": 1, "unchanged": 1, "gone": 1, "removed": 1, "write_chunks": 1, "remove_chunks": 1}
+        | {"created": 1, "changed": 1, "unchanged": 1, "gone": 1, "removed": 1, "known": 3}
+        | {"write_chunks": 1, "remove_chunks": 1}
     )
     assert [(str(row[0]), row[1], *row[2:5]) for row in plan.rows] == [
         (guid(2), "change", 1, 0, WRITE),
@@ -56,7 +57,7 @@ def test_an_unchanged_snapshot_has_nothing_to_send(table: Table) -> None:
     table.plan([Row(1, "a"), Row(2, "b")])
     table.conclude([(1, 2, 2)])
     plan = table.plan([Row(2, "b"), Row(1, "a")])
-    assert plan.delta == Delta(**NOTHING | {"unchanged": 2})
+    assert plan.delta == Delta(**NOTHING | {"unchanged": 2, "known": 2})
     assert (plan.rows, plan.writes, plan.removals) == ([], [], [])
 
 
@@ -172,6 +173,7 @@ def test_every_outcome_of_a_change(table: Table) -> None:
         guid(1): (entry("new"), ""),
         guid(2): (entry("old"), ""),  # definitely not written: as before
         guid(3): (entry("old"), "uncertain"),  # an earlier attempt may have written it
+        guid(4): (entry("new"), "missing"),
         guid(5): (entry("new"), ""),
         guid(6): (entry("old"), "uncertain"),  # sent without an answer
         guid(7): (entry("old"), ""),  # never sent
@@ -186,6 +188,7 @@ def test_every_outcome_of_a_creation(table: Table) -> None:
     assert table.content() == {
         guid(1): (entry("new"), ""),
         guid(3): (entry("new"), "uncertain"),
+        guid(4): (entry("new"), "missing"),
         guid(5): (entry("new"), ""),
         guid(6): (entry("new"), "uncertain"),
     }

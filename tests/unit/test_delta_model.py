@@ -76,26 +76,31 @@ class Model:
         steps: dict[str, str] = {}
         for key, row in wanted.items():
             old = self.known.get(key)
+            missing = old is not None and old[1] == "missing"
             if row.old:
-                steps |= {key: "remove"} if old else {}
+                steps |= {key: "drop" if missing else "remove"} if old else {}
             elif row.fault:
                 continue  # what Dataverse holds of it stays
-            elif old is None:
+            elif old is None or missing:
                 steps[key] = "create"
             elif attempt.policy.full or old[1] == "uncertain" or old[0] != entry(row.content):
                 steps[key] = "change"
         for key in self.known.keys() - wanted.keys():
-            if not attempt.policy.remove:
+            if self.known[key][1] == "missing":
+                steps[key] = "drop"
+            elif not attempt.policy.remove:
                 steps[key] = "keep"
-            elif not attempt.policy.hold:
-                steps[key] = "remove"
+            else:
+                steps[key] = "hold_remove" if attempt.policy.hold else "remove"
         return steps
 
     def outcomes(self, attempt: Attempt) -> dict[str, tuple[str, bool]]:
         """For every step what is known of it, and whether it may have happened all the same."""
         steps, found = self.steps(attempt), {}
-        for ops in (("create", "change"), ("remove",)):
-            for place, key in enumerate(sorted(key for key, op in steps.items() if op in ops)):
+        writes = {key for key, op in steps.items() if op in {"create", "change"}}
+        retried = {key for key in writes if self.known.get(key, ("", ""))[1] == "missing"}
+        for chunk in (writes - retried, retried, {key for key, op in steps.items() if op == "remove"}):
+            for place, key in enumerate(sorted(chunk)):
                 kind, late = attempt.exceptions.get(uuid.UUID(key).int, ("written", False))
                 found[key] = (
                     ("unsent", False)
@@ -112,9 +117,13 @@ class Model:
         for key, op in steps.items():
             if op == "keep" and state[key][1] != "uncertain":
                 state[key] = (state[key][0], "kept")
+            elif op == "drop":
+                del state[key]
         for key, (outcome, maybe) in self.outcomes(attempt).items():
             if outcome == "written" and steps[key] != "remove":
                 state[key] = (entry(wanted[key].content), "")
+            elif outcome == "missing" and steps[key] != "remove":
+                state[key] = (entry(wanted[key].content), "missing")
             elif outcome in {"written", "missing"}:
                 state.pop(key, None)
             elif maybe:
@@ -128,7 +137,7 @@ class Model:
         return self.known | {
             key: (self.known[key][0] if key in self.known else entry(wanted[key].content), "uncertain")
             for key, op in steps.items()
-            if op != "keep"
+            if op in {"create", "change", "remove"}
         }
 
 

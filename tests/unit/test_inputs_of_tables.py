@@ -9,11 +9,12 @@ from typing import cast
 import pytest
 
 from shared import draft, inputs
-from shared.draft import Planning
 from shared.errors import CorruptSnapshotError
 from shared.lake.manifest import Entity
+from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs.model import Kind, Run, Task
+from shared.runs.store import Pointer
 from shared.services import Services
 from shared.settings import OUTPUT_TABLES, Hydration, Settings, load
 from shared.tables import discovery
@@ -158,7 +159,7 @@ def refuse(former: str, *entities: Entity, configured: Hydration, table: str = "
     with planning.connection() as opened:
         task = Task("run", table, table, Kind.TABLE, table)
         reading = Reading(opened, services, snapshot(entities))
-        draft._refuse_lost_inputs(Planning(reading, Run("run", ENVIRONMENT), task, former))
+        draft._refuse_lost_inputs(Planning(reading, Run("run", ENVIRONMENT), task, Pointer(origin=former)))
 
 
 def test_an_entity_that_is_named_and_was_there_and_is_not_fails_its_table() -> None:

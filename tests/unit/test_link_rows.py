@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from shared.delta import state
-from shared.linking.rows import LinkTarget
+from shared.linking.rows import LinkTarget, keys
 from shared.tables import guids, rows
 from shared.tables.columns import columns
 from tests.support import planning
@@ -30,15 +30,21 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-TARGET = LinkTarget("contact", "contactid", "abc", "abc_customerprofiles")
+TARGET = LinkTarget("contact", "contactid", "abc_lookupfield_customerprofile", "abc_customerprofiles")
 
 
 def links(
-    connection: duckdb.DuckDBPyConnection, *cells: tuple[str, str, str, str], sources: Sequence[tuple[str, str]]
+    connection: duckdb.DuckDBPyConnection,
+    *cells: tuple[str, str, str, str],
+    sources: Sequence[tuple[str, str]],
+    there: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    table(connection, "alternate_key", ("data_source", "entity", "value", "customer_id"), *cells)
+    table(connection, "link_key", ("data_source", "entity", "value", "customer_id"), *cells)
     table(connection, "link_source", ("data_source", "entity"), *sources)
-    return staged(connection, TARGET.rows())
+    customers = sorted({customer for *_, customer in cells} if there is None else there)
+    connection.execute("CREATE TABLE profile AS SELECT id_guid(bare(unnest(?::VARCHAR[]))) AS id", [customers])
+    connection.execute(f"CREATE VIEW link AS {keys(by_alternate_key=False)}")
+    return staged(connection, TARGET.rows(read=False))
 
 
 def test_a_link_binds_a_source_row_to_its_profile(connection: duckdb.DuckDBPyConnection) -> None:

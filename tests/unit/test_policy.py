@@ -8,10 +8,12 @@ from typing import cast
 
 import pytest
 
-from shared.draft import Planning, policy
+from shared.draft import policy
 from shared.lake.snapshot import Snapshot
+from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs.model import Kind, Mode, Run, Task
+from shared.runs.store import Pointer
 from shared.services import Services
 from shared.settings import Settings, load
 from shared.settings.model import Removal
@@ -41,12 +43,12 @@ def hold(subject: str, found: Snapshot, *, key: str | None = None, linked: str =
     kind = Kind.LINK if subject == CONTACT else Kind.TABLE
     with planning.connection() as opened:
         opened.execute(f"CREATE TABLE state AS SELECT '{guid(1)}'::UUID AS id")
-        opened.execute(
-            f"CREATE TABLE alternate_key AS SELECT 'CRM' AS data_source, 'a' AS entity, '{guid(1)}' AS value"
-        )
+        opened.execute(f"CREATE TABLE link_key AS SELECT 'CRM' AS data_source, 'a' AS entity, '{guid(1)}' AS value")
         opened.execute(f"CREATE TABLE link_source AS SELECT '{linked}' AS data_source, 'a' AS entity")
         task = Task("run", subject, subject, kind, subject)
-        return policy(Planning(Reading(opened, services, found), Run("run", ENVIRONMENT), task, former)).hold
+        return policy(
+            Planning(Reading(opened, services, found), Run("run", ENVIRONMENT), task, Pointer(origin=former))
+        ).hold
 
 
 @pytest.mark.parametrize("subject", [PROFILES, KEYS, CONTACT, *ROWS])

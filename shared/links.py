@@ -1,0 +1,183 @@
+"""What a link task compares: the keys that unification has of a source table, against the links that are there.
+
+What is there is the applied state; where that may not be all, Dataverse itself is read (key and lookup of every row of
+the table): at first, when the table's configuration changed, on request, and where the keys are those of an alternate
+key. Then nothing depends on what the app remembers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shared import keys, profiles
+from shared.dataverse import metadata, privileges
+from shared.dataverse.metadata import Lookup, Table
+from shared.dataverse.pages import pages
+from shared.delta import state
+from shared.errors import RequirementError
+from shared.linking import requirements, rows, texts
+from shared.linking.requirements import Key, skipped
+from shared.linking.rows import LinkTarget
+from shared.planning import Draft, Planning
+from shared.provision import link_schema
+from shared.runs.model import Mode
+from shared.tables.catalog import CUSTOMER_PROFILE
+from shared.tables.rows import Rows
+
+
+def draft(planning: Planning) -> Draft:
+    """The SQL of a link task. Defines the views that it reads, and reads Dataverse where that is needed.
+
+    Raises RequirementError, ConfigurationError, CorruptSnapshotError and TransientError.
+    """
+    table, key = _checked(planning)
+    lookup = _lookup(planning, table)
+    connection = planning.reading.connection
+    keys.define_link_keys(planning.reading, planning.found)
+    connection.execute("CREATE TABLE link_source (data_source VARCHAR, entity VARCHAR)")
+    if pairs := sorted({(data_source, entity) for data_source, entity, _ in _sources(planning)}):
+        connection.executemany("INSERT INTO link_source VALUES (?, ?)", pairs)
+    configuration = json.dumps([_sources(planning), table.set_name, table.primary_id, key.column, _identity(lookup)])
+    why = _why_read(planning, key, configuration)
+    is_known = bool(why) and (lookup is not None or not key.is_primary)
+    notes = [_read(planning, table, lookup, key, why)] if is_known else []
+    if lookup is None:
+        state.nothing(connection)
+    elif is_known:
+        state.found(connection)
+    connection.execute(f"CREATE VIEW link AS {rows.keys(by_alternate_key=not key.is_primary)}")
+    if key.is_primary:
+        _refuse_other_keys(planning, table)
+    _define_profiles(planning)
+    target = _target(planning, table)
+    return Draft(
+        target.rows(read=is_known), target.clear(), table.set_name, table.primary_id, notes=tuple(notes),
+        read=is_known or lookup is None, configuration=configuration,
+    )  # fmt: skip
+
+
+def confirmed(planning: Planning) -> Draft:
+    """The SQL for links that were held: of `id` and `entry`, the profile that the row is to point to."""
+    table, _ = _checked(planning)
+    target = _target(planning, table)
+    held = Rows("", "NULL", target.record("entry"), "entry")
+    return Draft(held, target.clear(), table.set_name, table.primary_id)
+
+
+def hold(planning: Planning) -> str:
+    """Why links may not be cleared though their rows look gone; empty where they are. Needs what `draft` defines."""
+    if planning.lost_contacts:
+        return texts.CONTACTS_LOST
+    if planning.contacts and planning.contacts.ambiguous:
+        return texts.CONTACTS_AMBIGUOUS.format(column=planning.contacts.ambiguous[0].attribute)
+    if found := keys.still_unified(planning.reading.connection):
+        count, data_source, table = found
+        where = f"{table} of the data source {data_source}" if data_source else table
+        return texts.STILL_UNIFIED.format(count=f"{count:,}", table=where)
+    return ""
+
+
+# -- what is required ------------------------------------------------------------------------------------
+
+
+def _checked(planning: Planning) -> tuple[Table, Key]:
+    """The table's definition and the key that it is named by. Raises RequirementError."""
+    client, name = planning.client, planning.task.subject
+    table = metadata.table(client, name)
+    if table is None:
+        raise skipped(texts.NO_TABLE, url=client.url, table=name)
+    requirements.check_kind(table)
+    named = [source[2] for source in _sources(planning)]
+    others = any(one and one.casefold() != table.primary_id for one in named)
+    key = requirements.key_of(table, named, metadata.alternate_keys(client, name) if others else {})
+    profile = planning.table_name(CUSTOMER_PROFILE)
+    requirements.check_lookup(table, _schema_name(planning).lower(), profile)
+    wanted: dict[str, tuple[str, ...]] = {name: ("Read", "Write", "Append")}
+    if metadata.exists(client, profile):
+        wanted[profile] = ("Read", "AppendTo")
+    requirements.check_privileges(name, privileges.lacking(client, wanted), client.user_id)
+    return table, key
+
+
+def _refuse_other_keys(planning: Planning, table: Table) -> None:
+    row = planning.reading.connection.execute("SELECT count(*), count(row_id) FROM link").fetchone()
+    if row and row[0] and not row[1]:
+        raise skipped(texts.NO_GUIDS, table=table.logical_name, primary_key=table.primary_id)
+
+
+def _define_profiles(planning: Planning) -> None:
+    try:
+        profiles.define(planning.reading, planning.run, planning.task.subject)
+    except RequirementError as fault:
+        raise RequirementError(f"{texts.NOT_LINKED}\n{fault}") from fault
+
+
+# -- what is there ---------------------------------------------------------------------------------------
+
+
+def _why_read(planning: Planning, key: Key, configuration: str) -> str:
+    """Why the app's own memory is not enough; empty where it is."""
+    pointer, mode = planning.pointer, planning.run.mode
+    if mode in {Mode.FULL, Mode.VERIFY}:
+        return texts.ASKED_FOR.format(mode=mode)
+    if not pointer.path or not pointer.succeeded:
+        return texts.FIRST_TIME
+    if not _is_same(pointer.configuration, configuration):
+        return texts.CHANGED_CONFIGURATION
+    return "" if key.is_primary else texts.ALTERNATE_KEYS.format(key=key.column)
+
+
+def _is_same(before: str, now: str) -> bool:
+    """Whether the links depend on what they depended on; a lookup that was not there yet had no identity."""
+    if not before:
+        return False
+    (*then, was), (*here, is_now) = json.loads(before), json.loads(now)
+    return bool(then == here and was in {"", is_now})
+
+
+def _read(planning: Planning, table: Table, lookup: Lookup | None, key: Key, why: str) -> str:
+    """Fill `there` (id, profile, key), one row for each row of the source table; a sentence on it."""
+    connection = planning.reading.connection
+    named = {table.primary_id: "id"} | ({f"_{lookup.column}_value": "profile"} if lookup else {})
+    named |= {} if key.is_primary else {key.column: "key"}
+    connection.execute("CREATE TABLE there (id UUID, profile UUID, key VARCHAR)")
+    count = 0
+    for page in pages(planning.client, f"{table.set_name}?$select={','.join(named)}"):
+        state.append(connection, "there", {"id": "UUID", "profile": "UUID", "key": "VARCHAR"}, _cells(page, named))
+        count += len(page)
+    connection.execute("UPDATE there SET key = lower(rtrim(key)) WHERE key IS NOT NULL")
+    return texts.READ.format(count=f"{count:,}", table=table.logical_name, reason=why)
+
+
+def _cells(page: list[Mapping[str, Any]], named: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
+    columns = {name: column for column, name in named.items()}
+    for row in page:
+        cells = (row.get(columns[name]) if name in columns else None for name in ("id", "profile", "key"))
+        yield tuple(None if cell is None else str(cell) for cell in cells)
+
+
+# -- names -----------------------------------------------------------------------------------------------
+
+
+def _sources(planning: Planning) -> list[list[str]]:
+    return [json.loads(source) for source in planning.task.sources]
+
+
+def _schema_name(planning: Planning) -> str:
+    return link_schema(planning.task.subject, planning.hydration.publisher_prefix).schema_name
+
+
+def _lookup(planning: Planning, table: Table) -> Lookup | None:
+    return table.lookup(_schema_name(planning).lower(), planning.table_name(CUSTOMER_PROFILE))
+
+
+def _identity(lookup: Lookup | None) -> str:
+    return lookup.metadata_id if lookup else ""
+
+
+def _target(planning: Planning, table: Table) -> LinkTarget:
+    lookup = _lookup(planning, table)
+    navigation = lookup.navigation if lookup else _schema_name(planning)
+    return LinkTarget(table.logical_name, table.primary_id, navigation, planning.profile_set())
