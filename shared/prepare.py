@@ -10,7 +10,7 @@ from shared.dataverse.client import Client
 from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
-from shared.linking.sources import NOT_LINKED
+from shared.linking import texts
 from shared.provision import customer_schema, link_schema, table_schema
 from shared.runs import paths
 from shared.runs.messages import TableMessage
@@ -18,11 +18,6 @@ from shared.runs.model import Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables import catalog, discovery
 from shared.tables.columns import columns
-
-_NO_PROFILES = (
-    "Dataverse has no table of profiles to point to: CustomerProfile is disabled, or failed in this run. "
-    "Nothing of it was written or removed."
-)
 
 
 def prepare(services: Services, message: TableMessage) -> None:
@@ -54,7 +49,7 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
     client = services.dataverse.client(services.environment(run.environment).dataverse_url)
     prefix = services.settings.hydration.publisher_prefix
     if not task.is_profile and metadata.table(client, catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)) is None:
-        detail = f"{NOT_LINKED}\n{_NO_PROFILES}" if task.kind is Kind.LINK else _NO_PROFILES
+        detail = f"{texts.NOT_LINKED}\n{texts.NO_PROFILES}" if task.kind is Kind.LINK else texts.NO_PROFILES
         lifecycle.end_task(services, task, Status.SKIPPED, detail)
         return
     try:
@@ -70,7 +65,7 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
         found = metadata.table(client, catalog.table_name(prefix, task.subject), strong=bool(created))
         if found is not None:
             task = replace(task, set_name=found.set_name)
-    services.store.save_task(replace(task, notes=(*task.notes, *notes)))
+    services.store.save_task(replace(task, notes=tuple(dict.fromkeys((*task.notes, *notes)))))  # maybe done twice
 
 
 def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
@@ -91,7 +86,7 @@ def _deletes(client: Client, task: Task, prefix: str) -> list[str]:
     lookup = table.lookup(link_schema(task.subject, prefix).logical_name, profile) if table else None
     if lookup is None or lookup.on_delete == "Restrict":
         return []
-    return [f"Deleting a profile empties the lookup of {task.subject} (it exists as {lookup.on_delete}, not Restrict)."]
+    return [texts.NOT_RESTRICTED.format(table=task.subject, on_delete=lookup.on_delete)]
 
 
 def _summary(created: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from shared.delta import engine, source
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import Contacts, contacts, read_link_sources
 from shared.lake.snapshot import Snapshot
+from shared.linking import texts
 from shared.linking.sources import LinkedTable, configured_tables, linked_tables
 from shared.reading import Reading
 from shared.runs.model import LINKING, UNKNOWN, Kind, Run, Status, Task, TaskPhase
@@ -22,10 +23,6 @@ _NOT_DELIVERED = "No manifest of this environment names it: it was left alone, n
 _BUSINESSES_ONLY = (
     "Contact profiles belong to business environments, and this one unifies individuals: it was left alone. If that is "
     'wrong, set audience = "businesses" for the environment in hydration.toml.'
-)
-_NO_CONTACTS = (
-    "No key names its rows, and the lake's ContactProfile, which may name some, is not in this snapshot or cannot say "
-    "where its contacts come from."
 )
 
 
@@ -86,27 +83,27 @@ def _links(services: Services, run: Run, snapshot: Snapshot, found: Delivered) -
     known = [pointer.table for pointer in pointers if pointer.kind == Kind.LINK]
     expected = sorted({*known, *configured_tables(hydration.data_sources, url)})
     if found.keys_fault:
-        yield from _no_links(run, expected, Status.FAILED, f"The alternate keys cannot be read: {found.keys_fault}")
+        yield from _no_links(run, expected, Status.FAILED, texts.KEYS_UNREADABLE.format(reason=found.keys_fault))
         return
     if not found.keys_delivered:
         if found.keys.absent:
-            yield from _no_links(run, expected, Status.SKIPPED, found.keys.absent)
+            yield from _no_links(run, expected, Status.SKIPPED, texts.NO_KEYS.format(reason=found.keys.absent))
         return
     businesses = services.environment(run.environment).audience == "businesses"
     if businesses and (fault := found.source(CONTACT_PROFILE).fault):
-        yield from _no_links(run, expected, Status.FAILED, f"The contacts cannot be read: {fault}")
+        yield from _no_links(run, expected, Status.FAILED, texts.CONTACTS_UNREADABLE.format(reason=fault))
         return
     try:
         triples = _triples(services, snapshot, found)
     except (CorruptSnapshotError, ConfigurationError) as fault:
-        yield from _no_links(run, expected, Status.FAILED, f"The keys of the links cannot be read: {fault}")
+        yield from _no_links(run, expected, Status.FAILED, texts.KEYS_UNREADABLE.format(reason=fault))
         return
     mapped = contacts(snapshot, hydration, found)
     told = not businesses or mapped is not None
     tables = linked_tables(triples, hydration.data_sources, url, known if told else ())
     yield from (_link(run, table) for table in tables)
     if not told and (left := sorted(set(known) - {table.logical_name for table in tables})):
-        yield from _no_links(run, left, Status.SKIPPED, _NO_CONTACTS)
+        yield from _no_links(run, left, Status.SKIPPED, texts.NO_CONTACTS)
     yield from _ambiguous(run, mapped)
 
 
@@ -141,7 +138,7 @@ def _no_links(run: Run, tables: Sequence[str], status: Status, detail: str) -> I
     for table in tables or ("",):
         name = f"{LINKING}: {table}" if table else LINKING
         task = Task(run.id, f"link.{table}" if table else "link", name, Kind.LINK, table or LINKING)
-        yield _ended(task, status, f"{detail} No link was written or cleared.")
+        yield _ended(task, status, detail)
 
 
 # -- tasks that have nothing to do -----------------------------------------------------------------------

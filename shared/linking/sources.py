@@ -7,15 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.linking import texts
-from shared.linking.texts import NOT_INGESTED, NOT_LINKED
 from shared.settings import DataSource, SourceTable
-
-__all__ = ["NOT_INGESTED", "NOT_LINKED", "LinkSource", "LinkedTable", "configured_tables", "linked_tables"]
-
-_NO_SOURCE = (
-    "The table {entity} that the lake's ContactProfile names is not linked: hydration.toml has no data source that its "
-    "name begins with, and not exactly one that has a table of that name. Add it: [data_sources.<name>.tables.<table>]."
-)
 
 
 @dataclass(frozen=True, order=True)
@@ -104,7 +96,7 @@ def _told_apart(table: LinkedTable, linked: Collection[str], skipped: Mapping[st
 
 def _why(data_source: str, entity: str, source: DataSource | None) -> str:
     if not data_source:
-        reason = _NO_SOURCE.format(entity=entity)
+        reason = texts.SOURCE_UNKNOWN.format(entity=entity)
     elif source is None:
         reason = texts.SOURCE_NOT_CONFIGURED.format(entity=entity, data_source=data_source)
     elif source.dataverse is None:
@@ -112,4 +104,4 @@ def _why(data_source: str, entity: str, source: DataSource | None) -> str:
     else:
         url = source.dataverse
         reason = texts.SOURCE_OF_ANOTHER_ORGANIZATION.format(entity=entity, data_source=data_source, url=url)
-    return f"{NOT_INGESTED}\n{reason}"
+    return f"{texts.NOT_INGESTED}\n{reason}"

@@ -30,7 +30,10 @@ SOURCE_UNKNOWN = (
     "The table {entity} that the lake's ContactProfile names is not linked: hydration.toml has no data source that its "
     "name begins with, and not exactly one that has a table of that name. Add it: [data_sources.<name>.tables.<table>]."
 )
-NO_CONTACTS = "The lake's ContactProfile is not delivered, and its links may come from there: it was left alone."
+NO_CONTACTS = (
+    "No key names its rows, and the lake's ContactProfile, which may name some, is not in this snapshot or cannot say "
+    "where its contacts come from. No link was written or cleared."
+)
 NO_TABLE = (
     "The organization {url} has no table {table}. Source tables must keep their name; where the logical name is "
     "another one, set it in hydration.toml ([data_sources.<name>.tables.<table>] logical_name)."
@@ -69,6 +72,7 @@ NO_PROFILES = (
 
 KEYS_UNREADABLE = "The keys of the links cannot be read: {reason} No link was written or cleared."
 CONTACTS_UNREADABLE = "The contacts cannot be read: {reason} No link was written or cleared."
+NO_KEYS = "{reason} No link was written or cleared."
 
 # -- a row's fault: rejects.csv names each ----------------------------------------------------------------------------
 

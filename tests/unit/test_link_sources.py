@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.linking.sources import NOT_INGESTED, LinkedTable, LinkSource, linked_tables
+from shared.linking.sources import LinkedTable, LinkSource, linked_tables
+from shared.linking.texts import NOT_INGESTED
 from shared.settings import DataSource
 from tests.support.catalogs import CRM, source
 
