@@ -169,7 +169,8 @@ def task_table(run: Run) -> Table:
     """The tasks of a run with their counts; counts of what went amiss only where something did."""
     amiss = [count for count in AMISS if any(task[count] for task in run["tasks"])]
     counts = [count for count in COUNTS if count not in AMISS or count in amiss]
-    title = Text(f"Run {run['id']}: {run['status']}", style="bold")
+    mode = f" ({run['mode']})" if run["mode"] != "incremental" else ""
+    title = Text(f"Run {run['id']}{mode}: {run['status']}", style="bold")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Task")
     table.add_column("Status")

@@ -23,7 +23,7 @@ def task(name: str, status: str, **counts: Any) -> Run:
 
 
 def run(identity: str, status: str, *tasks: Run, opened: str = "2026-11-01T03:00:05Z") -> Run:
-    named = {"id": identity, "environment": "E", "fingerprint": "f", "opened": opened}
+    named = {"id": identity, "environment": "E", "mode": "incremental", "fingerprint": "f", "opened": opened}
     return named | {"status": status, "detail": "", "tasks": list(tasks)}
 
 
@@ -122,6 +122,11 @@ def test_prints_a_line_per_change_where_there_is_no_terminal() -> None:
         progress(run("1", "Refreshing", task("CustomerProfile", "Queued")))
         progress(run("1", "Successful", task("CustomerProfile", "Successful", created=5)))
     assert out.getvalue().split("\n") == ["  CustomerProfile: Queued", "  CustomerProfile: Successful", ""]
+
+
+def test_the_title_names_a_mode_that_is_not_the_usual_one() -> None:
+    assert str(task_table(run("1", "Successful")).title) == "Run 1: Successful"
+    assert str(task_table(run("1", "Successful") | {"mode": "plan"}).title) == "Run 1 (plan): Successful"
 
 
 def test_the_table_holds_the_counts_and_no_markup_of_the_run() -> None:
