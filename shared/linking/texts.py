@@ -83,12 +83,9 @@ NO_PROFILE = "CustomerId: no profile has this id"
 
 # -- what is held -----------------------------------------------------------------------------------------------------
 
-BRAKED = (
-    "{what}: more than the brake allows ({percent} percent of {known}). Look at them; if they are right, "
-    "POST /api/runs/{run}/confirm does exactly this, until a newer run starts."
-)
 HELD = (
-    "{what}: {reason}. If they are to go all the same, POST /api/runs/{run}/confirm does it, until a newer run starts."
+    "{what}: {reason}. Look at them; if they are right, POST /api/runs/{run}/confirm does exactly this, until a newer "
+    "run starts."
 )
 WOULD_HOLD = "{what}: {reason}. A run would hold them until a person confirms."
 OVER_THE_BRAKE = "more than the brake allows ({percent} percent of {known})"
