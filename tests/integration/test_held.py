@@ -81,7 +81,6 @@ def test_a_plan_says_what_the_run_after_it_writes(stack: Stack, http: httpx.Clie
     said = f"Nothing was written: this was a plan. A run now would write {PEOPLE} rows and remove 0."
     assert planned["detail"].startswith(said)
     assert (written["origin"], written["status"]) == ("automatic", "Successful"), "the plan covered no snapshot"
-    assert written["opened"] <= planned["ended"] or planned["ended"] <= written["ended"]
     told = [(profiles(run)["created"], profiles(run)["writes"]) for run in (planned, written)]
     assert told == [(PEOPLE, 0), (PEOPLE, PEOPLE)]
 
