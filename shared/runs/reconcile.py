@@ -284,7 +284,7 @@ def _judged(tasks: Sequence[Task]) -> tuple[Status, str]:
 
 
 def _refusals(task: Task) -> str:
-    counts = ((task.counts.rejected, "rejected"), (task.counts.held, "not removed"))
+    counts = ((task.counts.rejected, "rejected"), (task.counts.held, "held"))
     return ", ".join(f"{number:,} {what}" for number, what in counts if number)
 
 

@@ -173,7 +173,7 @@ def test_a_plan_tells_what_is_held_rejected_or_failed_as_a_run_does() -> None:
     unknown = task(f"{UNKNOWN}x", status=Status.SKIPPED, name="Nope")
     said = "Nothing was written: this was a plan. A run now would write {} and remove 0."
     for tasks, status, why in (
-        ([good, rejects], Status.COMPLETED_WITH_REJECTS, "2 rows| rejects: 5 rejected, 2 not removed."),
+        ([good, rejects], Status.COMPLETED_WITH_REJECTS, "2 rows| rejects: 5 rejected, 2 held."),
         ([rejects, failed], Status.FAILED, "1 row| failed: Broken."),
         ([skipped], Status.SKIPPED, "0 rows| skipped: Why."),
         ([good, unknown], Status.SUCCESSFUL, "1 row| Not in this snapshot: Nope."),
@@ -255,7 +255,7 @@ def test_the_worst_task_names_the_run() -> None:
     assert outcome([good, skipped]) == (Status.SUCCESSFUL, "1,200 rows written to Dataverse.")
     assert outcome([good, rejects]) == (
         Status.COMPLETED_WITH_REJECTS,
-        "rejects: 1,234 rejected, 2 not removed.",
+        "rejects: 1,234 rejected, 2 held.",
     )
     assert outcome([rejects, canceled]) == (Status.CANCELED, "canceled: Stopped.")
     assert outcome([canceled, failed, good]) == (Status.FAILED, "failed: Broken.")
