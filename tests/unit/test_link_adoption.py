@@ -1,0 +1,189 @@
+"""Links beside those that Dataverse holds already: what is written, what is foreign, what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import duckdb
+import pytest
+
+from shared.delta import compare, state
+from shared.delta.compare import Delta, Policy
+from shared.linking.rows import LinkTarget, keys
+from shared.tables import guids
+from tests.support import planning
+from tests.support.deltas import guid
+from tests.support.staging import table
+
+TARGET = LinkTarget("contact", "contactid", "nav", "profiles")
+A, B, C, LOST = (str(guids.from_identifier(name)) for name in ("A", "B", "C", "lost"))
+NOBODY = ""
+Links = dict[str, str]
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with planning.connection() as opened:
+        yield opened
+
+
+class Run:
+    """One comparison. `there`: source row -> profile, or nobody; `unified`: source row and customer."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        unified: Sequence[tuple[str, str]],
+        there: Links | None = None,
+        *,
+        known: Sequence[tuple[str, str, str]] = (),
+        policy: Policy = Policy(),  # noqa: B008  frozen
+        texts: dict[str, str] | None = None,
+    ) -> None:
+        self.connection = connection
+        columns = {"id": "UUID", "entry": "UUID", "mark": "VARCHAR", "born": "VARCHAR"}
+        state.create(connection, "state", columns, [(*row, "once") for row in known])
+        if there is not None:
+            cells = [(row, to or None, (texts or {}).get(row)) for row, to in there.items()]
+            state.create(connection, "there", {"id": "UUID", "profile": "UUID", "key": "VARCHAR"}, cells)
+            state.found(connection)
+        table(
+            connection, "link_key", ("data_source", "entity", "value", "customer_id"),
+            *(("CRM", "contact", row, customer) for row, customer in unified),
+        )  # fmt: skip
+        table(connection, "link_source", ("data_source", "entity"), ("CRM", "contact"))
+        connection.execute("CREATE TABLE profile AS SELECT id_guid(unnest(['A', 'B', 'C'])) AS id")
+        connection.execute(f"CREATE VIEW link AS {keys(by_alternate_key=texts is not None)}")
+        rows = TARGET.rows(read=there is not None)
+        compare.stage(connection, rows, policy, birth="now")
+        if there is not None:
+            state.adopt(connection)
+        self.unnamed = compare.unnamed(connection, rows)
+        self.delta: Delta = compare.number(connection, policy, write_stage=2, remove_stage=3)
+
+    @property
+    def steps(self) -> dict[str, str]:
+        return dict(self.connection.execute("SELECT id::VARCHAR, op FROM delta").fetchall())
+
+    @property
+    def marks(self) -> dict[str, str]:
+        return dict(self.connection.execute("SELECT id::VARCHAR, mark FROM state").fetchall())
+
+
+def test_only_what_differs_from_dataverse_is_written(connection: duckdb.DuckDBPyConnection) -> None:
+    one, two, three, four = map(guid, (1, 2, 3, 4))
+    run = Run(
+        connection,
+        [(one, "A"), (two, "B"), (three, "C")],
+        {one: A, two: NOBODY, three: A, four: B},
+        known=[(three, A, "")],
+    )
+    assert run.steps == {two: "create", three: "change", four: "remove"}
+    assert (run.delta.unchanged, run.delta.known) == (1, 3)
+
+
+def test_a_row_that_dataverse_does_not_have_is_missing_and_not_sent(connection: duckdb.DuckDBPyConnection) -> None:
+    run = Run(connection, [(guid(1), "A"), (guid(2), "B")], {guid(2): NOBODY})
+    assert run.steps == {guid(1): "missing", guid(2): "create"}
+    assert (run.delta.missing, run.delta.created, run.delta.write_chunks) == (1, 1, 1)
+
+
+def test_a_link_that_is_right_is_the_apps_own_whoever_wrote_it(connection: duckdb.DuckDBPyConnection) -> None:
+    assert Run(connection, [(guid(1), "A"), (guid(2), "A")], {guid(1): A, guid(2): B}).marks == {
+        guid(1): "",
+        guid(2): "foreign",
+    }
+
+
+@pytest.mark.parametrize(("mark", "entry", "expected"), [
+    ("", A, ""), ("", B, "foreign"), ("uncertain", B, ""), ("foreign", A, "foreign"), ("kept", A, "kept"),
+])  # fmt: skip
+def test_what_the_app_wrote_is_not_foreign(
+    connection: duckdb.DuckDBPyConnection, mark: str, entry: str, expected: str
+) -> None:
+    run = Run(connection, [(guid(1), "C")], {guid(1): A}, known=[(guid(1), entry, mark)])
+    assert run.marks == {guid(1): expected}
+    assert run.steps == {guid(1): "change"}
+
+
+def many(number: int, to: str) -> Links:
+    return {guid(place): to for place in range(1, number + 1)}
+
+
+@pytest.mark.parametrize(("foreign", "held"), [(100, False), (101, True)])
+def test_overwriting_what_others_wrote_is_braked(
+    connection: duckdb.DuckDBPyConnection,
+    foreign: int,
+    held: bool,  # noqa: FBT001
+) -> None:
+    there = many(foreign, LOST)
+    run = Run(connection, [(row, "A") for row in there], there)
+    assert set(run.steps.values()) == {"hold_change" if held else "change"}
+    assert (run.delta.held_writes, run.delta.changed) == ((foreign, 0) if held else (0, foreign))
+
+
+def test_clears_and_overwrites_count_together(connection: duckdb.DuckDBPyConnection) -> None:
+    there = many(120, LOST)
+    run = Run(connection, [(row, "A") for row in list(there)[:60]], there)
+    assert (run.delta.held, run.delta.held_writes, run.delta.write_chunks, run.delta.remove_chunks) == (60, 60, 0, 0)
+
+
+def test_the_apps_own_links_are_repointed_however_many(connection: duckdb.DuckDBPyConnection) -> None:
+    run = Run(connection, [(guid(n), "B") for n in range(1, 201)], known=[(guid(n), A, "") for n in range(1, 201)])
+    assert (run.delta.changed, run.delta.held_writes) == (200, 0)
+
+
+def test_what_was_held_stays_held_in_the_next_run(connection: duckdb.DuckDBPyConnection) -> None:
+    rows = [(guid(n), LOST, "foreign") for n in range(1, 151)]
+    run = Run(connection, [(guid(n), "A") for n in range(1, 151)], known=rows)
+    assert (run.delta.held_writes, set(run.steps.values())) == (150, {"hold_change"})
+
+
+def test_missing_rows_travel_in_chunks_of_their_own(connection: duckdb.DuckDBPyConnection) -> None:
+    unified = [(guid(n), "A") for n in range(1, 11)]
+    Run(connection, unified, known=[(guid(n), A, "missing") for n in (2, 4)])
+    chunks = connection.execute("SELECT chunk, list(id::VARCHAR ORDER BY place) FROM delta GROUP BY chunk").fetchall()
+    others = [guid(n) for n in range(1, 11) if n not in {2, 4}]
+    assert sorted(chunks) == [(1, others), (2, [guid(2), guid(4)])]
+
+
+def test_a_missing_row_that_left_unification_is_forgotten(connection: duckdb.DuckDBPyConnection) -> None:
+    run = Run(connection, [], known=[(guid(1), A, "missing")])
+    assert (run.steps, run.delta.gone, run.delta.known) == ({guid(1): "drop"}, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("customers", "linked", "cleared"),
+    [
+        (["A", "B"], A, False),  # it may be right
+        (["A", "B"], C, True),
+        (["gone"], A, True),  # the customer has no profile
+        (["A", "gone"], A, False),
+        ([f"C{guids.UNREADABLE}"], A, False),  # nobody knows whose it is
+    ],
+)
+def test_a_row_that_cannot_be_linked_loses_only_a_link_that_cannot_be_right(
+    connection: duckdb.DuckDBPyConnection,
+    customers: list[str],
+    linked: str,
+    cleared: bool,  # noqa: FBT001
+) -> None:
+    run = Run(connection, [(guid(1), customer) for customer in customers], known=[(guid(1), linked, "")])
+    assert run.delta.rejected == 1
+    assert run.steps == ({guid(1): "remove"} if cleared else {})
+
+
+def test_keys_that_cannot_be_read_are_counted(connection: duckdb.DuckDBPyConnection) -> None:
+    assert Run(connection, [("4711", "A"), (guid(1), "B"), (f"x{guids.UNREADABLE}", "A")]).unnamed == 2
+
+
+def test_rows_are_found_by_the_text_of_an_alternate_key(connection: duckdb.DuckDBPyConnection) -> None:
+    """Without regard to case and to spaces at the end, as Dataverse compares them."""
+    run = Run(
+        connection,
+        [("K-1", "A"), ("k-2 ", "B"), ("K-3", "C")],
+        {guid(1): NOBODY, guid(2): A},
+        texts={guid(1): "k-1", guid(2): "k-2"},
+    )
+    assert {op for row, op in run.steps.items() if row not in {guid(1), guid(2)}} == {"missing"}
+    assert (run.steps[guid(1)], run.steps[guid(2)], run.delta.missing) == ("create", "change", 1)
