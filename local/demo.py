@@ -32,7 +32,7 @@ class _Sample:
 SAMPLES = {
     "individuals": _Sample(sample.ENVIRONMENT, sample.DATAVERSE_HOST, sample.CONFIG, "people", "contacts and leads"),
     "businesses": _Sample(
-        sample.BUSINESS_ENVIRONMENT, sample.BUSINESS_HOST, sample.BUSINESS_CONFIG, "companies", "accounts"
+        sample.BUSINESS_ENVIRONMENT, sample.BUSINESS_HOST, sample.BUSINESS_CONFIG, "companies", "accounts and contacts"
     ),
 }
 

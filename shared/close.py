@@ -67,14 +67,14 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], 
         delta = _fetch(services, paths.delta(folder), place / "delta.parquet")
         progress = [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks]
         sent = state.conclude(connection, delta, progress, [row[:3] for row in exceptions])
-        told = list(_told(connection, task, sent, chunks))
+        missing = list(_missing(connection, sent))
         state.save(connection, "next_state", place / "next.parquet")
         planned = _fetch(services, paths.rejects(folder), place / "rejects.parquet")
         refused = [(row_id, code, text) for row_id, kind, _, code, text in exceptions if kind != "missing"]
         if rejects.write(connection, planned, refused, place / "rejects.csv"):
             services.blobs.upload(paths.rejects_report(run.environment, task), place / "rejects.csv")
         _commit(services, run, task, pointer, place / "next.parquet")
-    claim.save(_ended(replace(task, notes=(*task.notes, *told)), sent))
+    claim.save(_ended(_told(task, sent, chunks, missing), sent))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
 
 
@@ -130,18 +130,22 @@ def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path
 # -- what people see -------------------------------------------------------------------------------------
 
 
-def _told(connection: duckdb.DuckDBPyConnection, task: Task, sent: Counts, chunks: list[Chunk]) -> Iterator[str]:
-    """Of a link task: which source rows are missing (each is named once), and whether custom logic ran."""
-    if task.kind is not Kind.LINK:
-        return
+def _missing(connection: duckdb.DuckDBPyConnection, sent: Counts) -> Iterator[str]:
+    """Which source rows are missing: each is named in the run that finds it, and counted in all."""
     if sent.missing:
         count, first = state.newly_missing(connection, _MOST_NAMED)
         more = f" and {count - len(first):,} more" if count > len(first) else ""
         names = f" (found now: {', '.join(first)}{more})" if first else ""
         yield texts.MISSING.format(count=counted(sent.missing, "source row"), names=names)
-    if sent.writes:
-        ran = any(chunk.custom_logic for chunk in chunks)
-        yield texts.NOT_BYPASSED.format(table=task.subject) if ran else texts.BYPASSED
+
+
+def _told(task: Task, sent: Counts, chunks: list[Chunk], missing: list[str]) -> Task:
+    """The task with what beside its counts is to be told."""
+    told = list(missing)
+    logic = any(chunk.custom_logic for chunk in chunks) if task.kind is Kind.LINK and sent.writes else None
+    if logic is not None:
+        told.append(texts.NOT_BYPASSED.format(table=task.subject) if logic else texts.BYPASSED)
+    return replace(task, custom_logic=logic, notes=(*task.notes, *told))
 
 
 def _ended(task: Task, sent: Counts) -> Task:

@@ -92,7 +92,10 @@ class Client:
         self._connections.close()
 
     def who_am_i(self) -> Identity:
-        """The organization and user behind this client. Starts the limiter at the recommended parallelism."""
+        """The organization and user behind this client. Starts the limiter at the recommended parallelism.
+
+        Bypassing custom logic is tried again from now on.
+        """
         response = self._get("WhoAmI", None)
         found = response.json()
         hint = response.headers.get("x-ms-dop-hint", "")
@@ -102,6 +105,7 @@ class Client:
             int(hint) if hint.isdigit() and int(hint) > 0 else None,
         )
         self.user_id = identity.user_id
+        self.bypass_in_force = True  # until it is refused: the privilege may have been given since
         if identity.dop_hint is not None:
             self.limiter.advise(identity.dop_hint)
         return identity

@@ -213,7 +213,7 @@ def stage_held(connection: duckdb.DuckDBPyConnection, delta: Path, rows: Rows) -
     connection.execute(f"""
         CREATE TABLE staged AS
         SELECT id, entry, born, true AS known, false AS retry, NULL::VARCHAR AS fault, NULL::VARCHAR AS source_key,
-               {rows.record} AS record
+               ({rows.record})::VARCHAR AS record
         FROM held WHERE op = 'hold_change'""")
     connection.execute("CREATE TABLE gone AS SELECT id, there AS entry, born FROM held WHERE op = 'hold_remove'")
 

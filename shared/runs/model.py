@@ -150,6 +150,7 @@ class Task:
     configuration: str = ""  # of a linked table: what its links depend on; when it changes, Dataverse is read
     confirmable: int = 0  # removals and overwrites that the plan held, which a person may confirm
     confirms: str = ""  # the plan attempt whose held rows this task carries out
+    custom_logic: bool | None = None  # of links that were written: whether plug-ins and workflows ran
     chunks: int = 0
     set_name: str = ""  # how its Dataverse table is addressed
     primary_id: str = ""

@@ -288,3 +288,22 @@ def test_nothing_is_sent_beyond_the_lowest_open_stage(open_stage: dict[str, int]
     closed = {action.task.key for action in found if isinstance(action, SendClose)}
     assert closed == set("abc") - open_stage.keys()
     assert all(before <= after for before, after in pairwise([stage, *opened]))
+
+
+@pytest.mark.parametrize(
+    ("logic", "said"),
+    [
+        ((None, None), ""),
+        ((False, None), " Links fired no flows; plug-ins and workflows were bypassed."),
+        (
+            (True, False),
+            " Links fired no flows; plug-ins and workflows of contact ran (no prvBypassCustomBusinessLogic).",
+        ),
+    ],
+)
+def test_a_run_says_what_was_in_force_while_links_were_written(logic: tuple[bool | None, ...], said: str) -> None:
+    tasks = [
+        Task("r", name, name, Kind.LINK, name, status=Status.SUCCESSFUL, custom_logic=ran)
+        for name, ran in zip(("contact", "lead"), logic, strict=True)
+    ]
+    assert outcome(tasks) == (Status.SUCCESSFUL, f"Nothing had changed.{said}")
