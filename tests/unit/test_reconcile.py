@@ -26,6 +26,7 @@ from shared.runs.model import (
     Task,
     TaskPhase,
 )
+from shared.runs.outcome import outcome
 from shared.runs.reconcile import (
     Action,
     Dispatch,
@@ -37,7 +38,6 @@ from shared.runs.reconcile import (
     SendClose,
     SendPlan,
     SendStart,
-    outcome,
     plannable,
     reconcile,
 )
