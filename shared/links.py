@@ -7,6 +7,7 @@ key. Then nothing depends on what the app remembers.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -39,7 +40,7 @@ def draft(planning: Planning) -> Draft:
     connection.execute("CREATE TABLE link_source (data_source VARCHAR, entity VARCHAR)")
     if pairs := sorted({(data_source, entity) for data_source, entity, _ in _sources(planning)}):
         connection.executemany("INSERT INTO link_source VALUES (?, ?)", pairs)
-    configuration = json.dumps([_sources(planning), table.set_name, table.primary_id, key.column, _identity(lookup)])
+    configuration = _configuration(planning, table, key, lookup)
     why = _why_read(planning, key, configuration)
     is_known = bool(why) and (lookup is not None or not key.is_primary)
     notes = [_read(planning, table, lookup, key, why)] if is_known else []
@@ -129,6 +130,12 @@ def _why_read(planning: Planning, key: Key, configuration: str) -> str:
     return "" if key.is_primary else texts.ALTERNATE_KEYS.format(key=key.column)
 
 
+def _configuration(planning: Planning, table: Table, key: Key, lookup: Lookup | None) -> str:
+    """JSON of what the links depend on, the lookup's identity last. Short, however many sources there are."""
+    sources = hashlib.sha256("\n".join(planning.task.sources).encode()).hexdigest()
+    return json.dumps([sources, table.set_name, table.primary_id, key.column, lookup.metadata_id if lookup else ""])
+
+
 def _is_same(before: str, now: str) -> bool:
     """Whether the links depend on what they depended on; a lookup that was not there yet had no identity."""
     if not before:
@@ -171,10 +178,6 @@ def _schema_name(planning: Planning) -> str:
 
 def _lookup(planning: Planning, table: Table) -> Lookup | None:
     return table.lookup(_schema_name(planning).lower(), planning.table_name(CUSTOMER_PROFILE))
-
-
-def _identity(lookup: Lookup | None) -> str:
-    return lookup.metadata_id if lookup else ""
 
 
 def _target(planning: Planning, table: Table) -> LinkTarget:

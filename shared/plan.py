@@ -35,6 +35,10 @@ from shared.services import Services
 
 _log = logging.getLogger(__name__)
 _NOTHING = "Nothing of it was written or removed."
+_OVERTAKEN = (
+    "What the run {run} held is not carried out: of this table something else is known now than what that run left. Ask "
+    "for a run; it judges anew."
+)
 
 
 def plan(services: Services, message: TableMessage) -> None:
@@ -141,7 +145,7 @@ def _confirmed(planning: Planning, folder: Path) -> Task:
     """The task with a plan of exactly the rows that another run held; RequirementError where that is overtaken."""
     services, task, pointer = planning.reading.services, planning.task, planning.pointer
     if (pointer.run, pointer.attempt) != (planning.run.confirms, task.confirms) or pointer.pending:
-        raise RequirementError("A newer run has written this table since, and has judged anew: look at what it holds.")
+        raise RequirementError(_OVERTAKEN.format(run=planning.run.confirms))
     held = paths.delta(paths.plan(planning.run.environment, replace(task, run=planning.run.confirms), task.confirms))
     drafted = confirmed(planning)
     compare.stage_held(planning.reading.connection, _download(services, held, folder / "held.parquet"), drafted.rows)

@@ -23,12 +23,12 @@ def lacking(client: Client, wanted: Mapping[str, Collection[str]]) -> list[str]:
     """
     try:
         held = _held(client)
-        needed = [name for table, kinds in wanted.items() for name in _names(client, table, kinds)]
+        needed = [one for table, kinds in wanted.items() for one in _of_table(client, table, kinds)]
     except ConfigurationError:
         return []
     found = []
-    for name in needed:
-        depth = held.get(name.casefold())
+    for identity, name in needed:
+        depth = held.get(identity)
         if depth is None:
             found.append(name)
         elif depth != EVERYWHERE:
@@ -37,20 +37,20 @@ def lacking(client: Client, wanted: Mapping[str, Collection[str]]) -> list[str]:
 
 
 def _held(client: Client) -> dict[str, str]:
-    """The user's privileges, folded, with the greatest depth of each."""
+    """The depth of each of the user's privileges, by its id; several roles may give it: the greatest counts."""
     user = client.user_id or client.who_am_i().user_id
     answer = client.get(f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()")
     held: dict[str, str] = {}
     for one in answer["RolePrivileges"]:
-        name, depth = str(one.get("PrivilegeName") or "").casefold(), str(one["Depth"])
-        if held.get(name) != EVERYWHERE:
-            held[name] = depth
-    if "" in held:
-        raise ConfigurationError("This Dataverse does not name the privileges of a user.")
+        identity = str(one["PrivilegeId"]).lower()
+        if held.get(identity) != EVERYWHERE:
+            held[identity] = str(one["Depth"])
     return held
 
 
-def _names(client: Client, table: str, kinds: Collection[str]) -> list[str]:
+def _of_table(client: Client, table: str, kinds: Collection[str]) -> list[tuple[str, str]]:
+    """The ids and names of a table's privileges."""
     answer = client.get(f"EntityDefinitions(LogicalName='{table}')?$select=LogicalName,Privileges")
-    by_kind = {str(one["PrivilegeType"]): str(one["Name"]) for one in answer["Privileges"]}
-    return [by_kind[kind] for kind in kinds if kind in by_kind]
+    by_kind = {str(one["PrivilegeType"]): one for one in answer["Privileges"]}
+    found = [by_kind[kind] for kind in kinds if kind in by_kind]
+    return [(str(one["PrivilegeId"]).lower(), str(one["Name"])) for one in found]

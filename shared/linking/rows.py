@@ -40,11 +40,10 @@ class LinkTarget:
 
         `read`: `there` holds the rows that Dataverse has, so it is known which ones are missing.
         """
-        before, after = (sql.text(part) for part in texts.SEVERAL_CUSTOMERS.split("{count}"))
         select = sql.load("link.sql").format(
             key_is_no_guid=sql.text(texts.KEY_IS_NO_GUID),
             id_is_no_text=sql.text(texts.ID_IS_NO_TEXT),
-            several_customers=f"concat({before}, count(DISTINCT id_guid(bare(customer_id))), {after})",
+            several_customers=sql.text(texts.SEVERAL_CUSTOMERS),
             no_profile=sql.text(texts.NO_PROFILE),
         )
         return Rows(

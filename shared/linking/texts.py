@@ -78,7 +78,7 @@ NO_KEYS = "{reason} No link was written or cleared."
 
 KEY_IS_NO_GUID = "key: the value is not a GUID, so it names no row of this table"
 ID_IS_NO_TEXT = "CustomerId: the text is not valid UTF-8"
-SEVERAL_CUSTOMERS = "key: the source row belongs to {count} customers"
+SEVERAL_CUSTOMERS = "key: the source row belongs to several customers"
 NO_PROFILE = "CustomerId: no profile has this id"
 
 # -- what is held -----------------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def test_a_row_of_two_customers_is_not_linked(connection: duckdb.DuckDBPyConnect
         ("CRM", "contact", CONTACT.upper(), TWO),
         sources=[("CRM", "contact")],
     )
-    assert found == {CONTACT: {"fault": "key: the source row belongs to 2 customers"}}
+    assert found == {CONTACT: {"fault": "key: the source row belongs to several customers"}}
 
 
 def test_a_key_that_is_no_guid_names_no_row(connection: duckdb.DuckDBPyConnection) -> None:
