@@ -36,8 +36,8 @@ from shared.services import Services
 _log = logging.getLogger(__name__)
 _NOTHING = "Nothing of it was written or removed."
 _OVERTAKEN = (
-    "What the run {run} held is not carried out: of this table something else is known now than what that run left. Ask "
-    "for a run; it judges anew."
+    "What the run {run} held is not carried out: something else is known of this table now than what that run left. "
+    "Ask for a run; it judges anew."
 )
 
 
