@@ -159,8 +159,13 @@ class Home:
         found = {key: cells[f"{PREFIX}_name"] for key, cells in self.rows(PROFILE).items()}
         assert found == dict(profiles)
         for table, seeded in self.seeded.items():
-            assert self.links(table) == dict(tables.get(table, {})), table
             assert self._without_links(table) == seeded, table
+            assert self.links(table) == dict(tables.get(table, {})), table
+
+    def assert_unlinked(self, table: str) -> None:
+        """The table is as it was seeded, and has no lookup to profiles."""
+        assert VALUE not in next(iter(self.rows(table).values()))
+        assert self._without_links(table) == self.seeded[table]
 
     def lacks(self, *privileges: str, **depth: str) -> None:
         """Take privileges from the application user, or their depth; without any it has them all again."""
@@ -190,12 +195,20 @@ class Home:
         self.put(profiles, keys, *others)
         return self.observed(self.workshop.announce)
 
+    def profiles(self, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Outcome:
+        """Land profiles alone, with these columns of keys."""
+        self._put(Entity("Customer", ("CustomerId", "Name", *columns), {"1.csv": _lines(rows)}))
+        return self.observed(self.workshop.announce)
+
     def put(self, profiles: Mapping[str, str], keys: Iterable[tuple[str, str, str, str]], *others: Entity) -> None:
         """Write the output to the lake, and tell nobody."""
-        self.landings += 1
         customers = Entity("Customer", ("CustomerId", "Name"), {"1.csv": _lines(profiles.items())})
         alternate = Entity("AlternateKey", KEYS, {"1.csv": _lines(keys)})
-        lake = write_lake(self.folder / f"lake{self.landings}", self.environment, customers, alternate, *others)
+        self._put(customers, alternate, *others)
+
+    def _put(self, *entities: Entity) -> None:
+        self.landings += 1
+        lake = write_lake(self.folder / f"lake{self.landings}", self.environment, *entities)
         landing.land(lake_folder(lake), self.stack.lake_connection_string, self.services.settings.lake_container)
 
     def ask(self, mode: Mode = Mode.INCREMENTAL, *tables: str) -> Outcome:
