@@ -21,10 +21,11 @@ from local.stack import Stack
 from shared import confirm, lifecycle
 from shared.blobs import Blobs
 from shared.clock import Clock
-from shared.runs.model import Mode
+from shared.runs.model import Mode, Phase
 from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import Settings
+from shared.views import run_with_tasks
 from tests.support.lakes import Entity, write_lake
 from tests.support.local_dataverse import Api, close
 from tests.support.tenants import Tenant
@@ -185,8 +186,11 @@ class Home:
 
     def land(self, profiles: Mapping[str, str], *others: Entity, **tables: Links) -> Outcome:
         """Land an output with these profiles, and the keys of these tables of the CRM; what the run led to."""
-        keys = [(self.data_source, table, value, one) for table, rows in tables.items() for value, one in rows.items()]
-        return self.deliver(profiles, keys, *others)
+        return self.deliver(profiles, self.keys_of(tables), *others)
+
+    def keys_of(self, tables: Mapping[str, Links]) -> list[tuple[str, str, str, str]]:
+        """The alternate keys of tables of the CRM."""
+        return [(self.data_source, table, value, one) for table, rows in tables.items() for value, one in rows.items()]
 
     def deliver(
         self, profiles: Mapping[str, str], keys: Iterable[tuple[str, str, str, str]], *others: Entity
@@ -215,18 +219,30 @@ class Home:
         """Ask for a run as a person does."""
         return self.observed(lambda: lifecycle.request_run(self.services, self.environment, mode, tables))
 
+    def plan(self) -> Outcome:
+        """Ask what a run would write, and stop as soon as that is told: what landed waits still."""
+        before = self.written()
+        run = lifecycle.request_run(self.services, self.environment, Mode.PLAN, ())
+        while run.phase is not Phase.ENDED:
+            self.workshop.work(self.services)
+            run = self.services.store.run(self.environment, run.id)
+        return Outcome(run_with_tasks(self.services, run), self.written(before))
+
+    def written(self, before: Mapping[str, int] | None = None) -> dict[str, int]:
+        """How many rows of which table were written, since then; tables without any are left out."""
+        now, then = snapshots.rows_written(self.stack, self.api.host), before or {}
+        return {table: count - then.get(table, 0) for table, count in now.items() if count - then.get(table, 0)}
+
     def confirm(self, run: str) -> Outcome:
         """Let what a run held be carried out."""
         return self.observed(lambda: confirm.confirm(self.services, run))
 
     def observed(self, begin: Callable[[], object]) -> Outcome:
         """What somebody begins, worked for to its end."""
-        before = snapshots.rows_written(self.stack, self.api.host)
+        before = self.written()
         begin()
         self.workshop.work_to_the_end(self.services)
-        after = snapshots.rows_written(self.stack, self.api.host)
-        written = {table: count - before.get(table, 0) for table, count in after.items()}
-        return Outcome(self.workshop.told(self.services), {table: count for table, count in written.items() if count})
+        return Outcome(self.workshop.told(self.services), self.written(before))
 
 
 def _lines(rows: Iterable[Iterable[str]]) -> str:
