@@ -15,6 +15,8 @@ from tests.support.link_world import BRAKE_ROWS, Unified, World, Write
 
 EVERYTHING = 1_000
 Links = dict[str, str | None]
+Mode = Literal["incremental", "full", "verify", "plan"]
+What = Literal["link", "empty", "delete", "create", "recreate lookup", "lose state", "swap codes"]
 
 
 def profile(customer: int) -> str:
@@ -26,7 +28,7 @@ def profile(customer: int) -> str:
 class Night:
     """A run: how the snapshot differs from the one before, and what becomes of its writes."""
 
-    mode: Literal["incremental", "full", "verify", "plan"] = "incremental"
+    mode: Mode = "incremental"
     claims: Mapping[int, frozenset[int]] = field(default_factory=dict)  # row -> its customers from now on
     toggled: frozenset[int] = frozenset()  # customers that get a profile, or lose it
     unreadable: bool = False  # a key names no row
@@ -43,7 +45,7 @@ class Night:
 class Hand:
     """What somebody else does in Dataverse, or to what the app remembers."""
 
-    what: Literal["link", "empty", "delete", "create", "recreate lookup", "lose state", "swap codes"]
+    what: What
     row: int = 1
     customer: int = 1
 
@@ -212,7 +214,9 @@ class Story:
 class Carried:
     """A plan that is carried out."""
 
-    def __init__(self, story: Story, task: Task, night: Night, seen: Links, known: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self, story: Story, task: Task, night: Night, seen: Links, known: Mapping[str, tuple[str, str]]
+    ) -> None:
         self.story, self.task, self.night, self.seen, self.known = story, task, night, seen, known
         self.planned = story.world.planned(task)
         self.held = {row for row, op in self.planned.items() if op in {"hold_remove", "hold_change"}}

@@ -18,8 +18,8 @@ from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
+from pyarrow import parquet
 
 from shared import close, keys, lifecycle, links, plan, profiles
 from shared.claims import TaskClaim
@@ -260,7 +260,7 @@ def _target(line: bytes) -> tuple[str, str | None]:
 @contextmanager
 def surroundings() -> Iterator[None]:
     """Let the app's planning and closing work on worlds. One DuckDB serves all, with a database for each use."""
-    with duckdb.connect() as shared, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as shared, pytest.MonkeyPatch.context() as patch:
         shared.execute("SET threads = 1")
         shared.execute("SET preserve_insertion_order = false")
         shared.execute("SET TimeZone = 'UTC'")
@@ -272,9 +272,10 @@ def surroundings() -> Iterator[None]:
             shared.execute("ATTACH ':memory:' AS one_use")
             shared.execute("SET search_path = 'one_use.main,memory.main'")
             try:
-                with tempfile.TemporaryDirectory() as folder:
-                    yield shared, Path(folder)
+                yield shared, Path(folder)
             finally:
+                for file in Path(folder).iterdir():
+                    file.unlink()
                 shared.execute("SET search_path = 'memory.main'")
                 shared.execute("DETACH one_use")
 
