@@ -87,6 +87,8 @@ def _checked(planning: Planning) -> tuple[Table, Key]:
     """The table's definition and the key that it is named by. Raises RequirementError."""
     client, name = planning.client, planning.task.subject
     table = metadata.table(client, name)
+    if table is None or _lookup(planning, table) is None:  # a web server may remember it from before it was made
+        table = metadata.table(client, name, strong=True)
     if table is None:
         raise skipped(texts.NO_TABLE, url=client.url, table=name)
     requirements.check_kind(table)

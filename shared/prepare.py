@@ -82,7 +82,7 @@ def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
 def _deletes(client: Client, task: Task, prefix: str) -> list[str]:
     """A lookup that was there before may empty itself when its profile is deleted: say so."""
     profile = catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)
-    table = metadata.table(client, task.subject)
+    table = metadata.table(client, task.subject, strong=True)
     lookup = table.lookup(link_schema(task.subject, prefix).logical_name, profile) if table else None
     if lookup is None or lookup.on_delete == "Restrict":
         return []

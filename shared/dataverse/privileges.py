@@ -1,12 +1,15 @@
 """What the application user may do, by the names that security roles show.
 
-Sources: "RetrieveUserPrivileges Function", "RolePrivilege ComplexType" and "SecurityPrivilegeMetadata ComplexType" of
-Microsoft's Dataverse Web API reference.
+Sources: "RetrieveUserSetOfPrivilegesByIds Function", "RolePrivilege ComplexType" and "SecurityPrivilegeMetadata
+ComplexType" of Microsoft's Dataverse Web API reference. RetrieveUserPrivileges would not do: what a user has through a
+team it shows at depth Basic, whatever the depth is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
+from urllib.parse import quote
 
 from shared.dataverse.client import Client
 from shared.errors import ConfigurationError
@@ -22,29 +25,28 @@ def lacking(client: Client, wanted: Mapping[str, Collection[str]]) -> list[str]:
     writing will tell then. Raises TransientError.
     """
     try:
-        held = _held(client)
         needed = [one for table, kinds in wanted.items() for one in _of_table(client, table, kinds)]
+        held = _held(client, [identity for identity, _ in needed])
     except ConfigurationError:
         return []
     found = []
     for identity, name in needed:
-        depth = held.get(identity)
-        if depth is None:
+        depths = held.get(identity, set())
+        if not depths:
             found.append(name)
-        elif depth != EVERYWHERE:
-            found.append(f"{name} (has it at depth {depth}, not Organization)")
+        elif EVERYWHERE not in depths:
+            found.append(f"{name} (has it at depth {', '.join(sorted(depths))}, not Organization)")
     return found
 
 
-def _held(client: Client) -> dict[str, str]:
-    """The depth of each of the user's privileges, by its id; several roles may give it: the greatest counts."""
+def _held(client: Client, identities: Sequence[str]) -> dict[str, set[str]]:
+    """The depths at which the user holds privileges, through roles of its own and of its teams."""
     user = client.user_id or client.who_am_i().user_id
-    answer = client.get(f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()")
-    held: dict[str, str] = {}
+    function = f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserSetOfPrivilegesByIds(PrivilegeIds=@p)"
+    answer = client.get(f"{function}?@p={quote(json.dumps(identities))}")
+    held: dict[str, set[str]] = {}
     for one in answer["RolePrivileges"]:
-        identity = str(one["PrivilegeId"]).lower()
-        if held.get(identity) != EVERYWHERE:
-            held[identity] = str(one["Depth"])
+        held.setdefault(str(one["PrivilegeId"]).lower(), set()).add(str(one["Depth"]))
     return held
 
 

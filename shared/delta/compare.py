@@ -71,7 +71,7 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     """
     # Columns of Dataverse have an underscore in their names: those of the plan have none here.
     known = "(s.id IS NOT NULL AND s.mark <> 'missing')"
-    changed = f"NOT {known} OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry"
+    changed = f"NOT {known} OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry OR s.born <> d.target"
     again = "true" if policy.full else changed
     connection.execute(f"""
         CREATE TABLE staged AS
@@ -82,13 +82,13 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
         ), entered AS (
             SELECT id, sourcekey, rowfault, record, CASE WHEN rowfault IS NULL THEN {rows.entry} END AS entry,
                    id IS NOT NULL AND ({rows.expired}) AS expired, rowfault IS NULL AND ({rows.absent}) AS absent,
-                   {rows.candidates} AS candidates
+                   {rows.candidates} AS candidates, {rows.born} AS target
             FROM written
         )
         SELECT d.id, d.entry, d.rowfault AS fault, d.expired, d.absent, {known} AS known,
                coalesce(s.mark = 'missing', false) AS retry, coalesce(s.mark = 'foreign', false) AS isforeign,
                d.rowfault IS NOT NULL AND {known} AND NOT coalesce(list_contains(d.candidates, s.entry), true) AS wrong,
-               coalesce(s.born, CASE WHEN d.rowfault IS NULL THEN {sql.text(birth)} END) AS born,
+               coalesce(d.target, s.born, CASE WHEN d.rowfault IS NULL THEN {sql.text(birth)} END) AS born,
                CASE WHEN d.rowfault IS NOT NULL OR d.id IS NULL THEN d.sourcekey END AS source_key,
                CASE WHEN d.rowfault IS NULL AND NOT d.absent AND ({again}) THEN d.record END AS record
         FROM entered AS d LEFT JOIN state AS s USING (id)""")
@@ -207,7 +207,7 @@ def stage_held(connection: duckdb.DuckDBPyConnection, delta: Path, rows: Rows) -
     """Fill `staged` and `gone` with what another plan held, as its delta says, and the state still holds."""
     connection.execute(f"""
         CREATE TABLE held AS
-        SELECT h.id, h.op, h.entry, s.entry AS there, s.born
+        SELECT h.id, h.op, h.entry, s.entry AS there, coalesce(h.born, s.born) AS born
         FROM read_parquet({sql.text(str(delta))}) AS h JOIN state AS s USING (id)
         WHERE h.op IN ('hold_remove', 'hold_change')""")
     connection.execute(f"""

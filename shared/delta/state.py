@@ -1,7 +1,7 @@
 """Applied state: everything that Dataverse may hold because of us, one Parquet file a table.
 
 Columns: id (the row's GUID), entry (128 bits: a hash of what was written, or the profile that a link points to), mark,
-born (the plan that created the row; null where it may have been removed since). The marks:
+born (the plan that created the row, of a link its profile's birth; null where it is not known). The marks:
 
 - '': as written
 - 'uncertain': sent without a definite answer
@@ -65,7 +65,7 @@ def found(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute("""
         CREATE TABLE state AS
-        SELECT t.id, t.profile AS entry, f.born,
+        SELECT t.id, t.profile AS entry, NULL AS born,
                CASE WHEN f.mark = 'uncertain' OR (f.entry = t.profile AND f.mark = '') THEN ''
                     WHEN f.entry = t.profile AND f.mark = 'kept' THEN 'kept'
                     ELSE 'foreign' END AS mark
@@ -76,10 +76,10 @@ def found(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def adopt(connection: duckdb.DuckDBPyConnection) -> None:
-    """A foreign link that is what unification says is the app's own from now on. Reads `staged`."""
+    """A link that was found and is what unification says is the app's own from now on. Reads `staged`."""
     connection.execute("""
-        UPDATE state SET mark = '' FROM staged
-        WHERE state.mark = 'foreign' AND staged.id = state.id AND staged.entry = state.entry""")
+        UPDATE state SET mark = CASE state.mark WHEN 'foreign' THEN '' ELSE state.mark END, born = staged.born
+        FROM staged WHERE staged.id = state.id AND staged.entry = state.entry""")
 
 
 def _is_view(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -49,6 +49,7 @@ class LinkTarget:
         return Rows(
             select, "fault", self.record("profile"), "profile",
             absent="id NOT IN (SELECT id FROM there)" if read else "false",
+            born="born",
             candidates="candidates",
             unnamed=f"id IS NULL OR fault = {sql.text(texts.KEY_IS_NO_GUID)}",
         )  # fmt: skip

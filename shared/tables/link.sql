@@ -13,6 +13,7 @@ SELECT
          WHEN count(profile.id) = 0
          THEN {no_profile} END                                     AS fault,
     min(profile.id)                                                AS profile,
+    min(profile.born)                                              AS born,
     CASE WHEN count(customer) = count(*) THEN list(profile.id) END AS candidates
 FROM (
     SELECT value, unreadable, coalesce(row_id, identifier_guid(value)) AS id, id_guid(bare(customer_id)) AS customer

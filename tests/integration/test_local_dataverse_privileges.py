@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -114,6 +116,18 @@ def test_what_is_taken_is_missing_and_what_is_reduced_has_its_depth(api: Api) ->
     assert found["prvWriteLead"]["Depth"] == "Basic"
     take(api)
     assert {"prvWriteContact", "prvBypassCustomBusinessLogic"} <= set(held(api))
+
+
+def test_some_privileges_are_told_by_their_ids(api: Api) -> None:
+    by_type = {one["PrivilegeType"]: one for one in api.get("EntityDefinitions(LogicalName='lead')")["Privileges"]}
+    ids = json.dumps([by_type[kind]["PrivilegeId"].upper() for kind in ("Read", "Write")])
+    some = f"Microsoft.Dynamics.CRM.RetrieveUserSetOfPrivilegesByIds(PrivilegeIds=@p)?@p={quote(ids)}"
+    assert set(held(api, some)) == {"prvReadLead", "prvWriteLead"}
+    take(api, "prvWriteLead")
+    assert set(held(api, some)) == {"prvReadLead"}
+    take(api)
+    user = api.get("WhoAmI")["UserId"]
+    api.refused(501, "0x0", "GET", f"systemusers({user})/{some.partition('?')[0]}")
 
 
 def test_only_the_calling_user_is_told_its_privileges(api: Api) -> None:

@@ -39,10 +39,11 @@ class Run:
         known: Sequence[tuple[str, str, str]] = (),
         policy: Policy = Policy(),  # noqa: B008  frozen
         texts: dict[str, str] | None = None,
+        born: str = "once",
     ) -> None:
         self.connection = connection
         columns = {"id": "UUID", "entry": "UUID", "mark": "VARCHAR", "born": "VARCHAR"}
-        state.create(connection, "state", columns, [(*row, "once") for row in known])
+        state.create(connection, "state", columns, [(*row, born) for row in known])
         if there is not None:
             cells = [(row, to or None, (texts or {}).get(row)) for row, to in there.items()]
             state.create(connection, "there", {"id": "UUID", "profile": "UUID", "key": "VARCHAR"}, cells)
@@ -52,7 +53,7 @@ class Run:
             *(("CRM", "contact", row, customer) for row, customer in unified),
         )  # fmt: skip
         table(connection, "link_source", ("data_source", "entity"), ("CRM", "contact"))
-        connection.execute("CREATE TABLE profile AS SELECT id_guid(unnest(['A', 'B', 'C'])) AS id")
+        connection.execute("CREATE TABLE profile AS SELECT id_guid(unnest(['A', 'B', 'C'])) AS id, 'once' AS born")
         connection.execute(f"CREATE VIEW link AS {keys(by_alternate_key=texts is not None)}")
         rows = TARGET.rows(read=there is not None)
         compare.stage(connection, rows, policy, birth="now")
@@ -187,3 +188,20 @@ def test_rows_are_found_by_the_text_of_an_alternate_key(connection: duckdb.DuckD
     )
     assert {op for row, op in run.steps.items() if row not in {guid(1), guid(2)}} == {"missing"}
     assert (run.steps[guid(1)], run.steps[guid(2)], run.delta.missing) == ("create", "change", 1)
+
+
+@pytest.mark.parametrize(("born", "written"), [("once", False), ("earlier", True)])
+def test_a_link_whose_profile_went_and_came_back_is_set_again(
+    connection: duckdb.DuckDBPyConnection,
+    born: str,
+    written: bool,  # noqa: FBT001
+) -> None:
+    """A lookup that was there before may have emptied itself when the profile was deleted."""
+    run = Run(connection, [(guid(1), "A")], known=[(guid(1), A, "")], born=born)
+    assert run.steps == ({guid(1): "change"} if written else {})
+
+
+def test_a_link_that_was_read_is_as_old_as_its_profile(connection: duckdb.DuckDBPyConnection) -> None:
+    run = Run(connection, [(guid(1), "A")], {guid(1): A}, known=[(guid(1), A, "")], born="earlier")
+    assert run.steps == {}
+    assert connection.execute("SELECT born FROM state").fetchall() == [("once",)]

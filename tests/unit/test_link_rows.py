@@ -42,7 +42,9 @@ def links(
     table(connection, "link_key", ("data_source", "entity", "value", "customer_id"), *cells)
     table(connection, "link_source", ("data_source", "entity"), *sources)
     customers = sorted({customer for *_, customer in cells} if there is None else there)
-    connection.execute("CREATE TABLE profile AS SELECT id_guid(bare(unnest(?::VARCHAR[]))) AS id", [customers])
+    connection.execute(
+        "CREATE TABLE profile AS SELECT id_guid(bare(unnest(?::VARCHAR[]))) AS id, 'b' AS born", [customers]
+    )
     connection.execute(f"CREATE VIEW link AS {keys(by_alternate_key=False)}")
     return staged(connection, TARGET.rows(read=False))
 
