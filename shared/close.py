@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared import lifecycle
+from shared import lifecycle, links
 from shared.claims import TaskClaim, claimed, is_held
 from shared.delta import engine, rejects, source, state
 from shared.delta.counts import Counts
@@ -67,7 +67,7 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], 
         delta = _fetch(services, paths.delta(folder), place / "delta.parquet")
         progress = [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks]
         sent = state.conclude(connection, delta, progress, [row[:3] for row in exceptions])
-        missing = list(_missing(connection, sent))
+        missing = list(_missing(connection, task, sent))
         state.save(connection, "next_state", place / "next.parquet")
         planned = _fetch(services, paths.rejects(folder), place / "rejects.parquet")
         refused = [(row_id, code, text) for row_id, kind, _, code, text in exceptions if kind != "missing"]
@@ -130,10 +130,14 @@ def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path
 # -- what people see -------------------------------------------------------------------------------------
 
 
-def _missing(connection: duckdb.DuckDBPyConnection, sent: Counts) -> Iterator[str]:
-    """Which source rows are missing: each is named in the run that finds it, and counted in all."""
+def _missing(connection: duckdb.DuckDBPyConnection, task: Task, sent: Counts) -> Iterator[str]:
+    """Which source rows are missing: each is named in the run that finds it, and counted in all.
+
+    A key that is no GUID is a customer's value, and not told.
+    """
     if sent.missing:
-        count, first = state.newly_missing(connection, _MOST_NAMED)
+        is_named = links.is_by_guid(task.configuration)
+        count, first = state.newly_missing(connection, _MOST_NAMED) if is_named else (0, [])
         more = f" and {count - len(first):,} more" if count > len(first) else ""
         names = f" (found now: {', '.join(first)}{more})" if first else ""
         yield texts.MISSING.format(count=counted(sent.missing, "source row"), names=names)

@@ -210,17 +210,10 @@ def _refuse_nameless(connection: duckdb.DuckDBPyConnection) -> None:
 def still_unified(connection: duckdb.DuckDBPyConnection) -> tuple[int, str, str] | None:
     """How many applied links are of rows that are unified still, in a table that is not linked; one such table.
 
-    They did not leave: a data source was renamed, or its address mistyped. Reads `state`, `link_key` and
-    `link_source`.
+    They did not leave: a data source was renamed, or its address mistyped. Reads `state`, `link` and `elsewhere`.
     """
     row = connection.execute("""
-        WITH elsewhere AS (
-            SELECT parse_guid(value) AS id, min((data_source, entity)) AS place
-            FROM link_key ANTI JOIN link_source USING (data_source, entity)
-            WHERE is_guid(value) GROUP BY ALL
-        )
-        SELECT count(*), min(place)[1], min(place)[2] FROM state JOIN elsewhere USING (id)
-        WHERE id NOT IN (
-            SELECT parse_guid(value) FROM link_key SEMI JOIN link_source USING (data_source, entity)
-            WHERE is_guid(value))""").fetchone()
+        SELECT count(*), min(place)[1], min(place)[2]
+        FROM state JOIN (SELECT id, min((data_source, entity)) AS place FROM elsewhere GROUP BY id) USING (id)
+        WHERE id NOT IN (SELECT row_id FROM link WHERE row_id IS NOT NULL)""").fetchone()
     return row if row is not None and row[0] else None

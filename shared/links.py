@@ -27,6 +27,8 @@ from shared.runs.model import Mode
 from shared.tables.catalog import CUSTOMER_PROFILE
 from shared.tables.rows import Rows
 
+_PRIMARY_KEY, _KEY = 2, 3  # their places in a configuration
+
 
 def draft(planning: Planning) -> Draft:
     """The SQL of a link task. Defines the views that it reads, and reads Dataverse where that is needed.
@@ -36,10 +38,7 @@ def draft(planning: Planning) -> Draft:
     table, key = _checked(planning)
     lookup = _lookup(planning, table)
     connection = planning.reading.connection
-    keys.define_link_keys(planning.reading, planning.found)
-    connection.execute("CREATE TABLE link_source (data_source VARCHAR, entity VARCHAR)")
-    if pairs := sorted({(data_source, entity) for data_source, entity, _ in _sources(planning)}):
-        connection.executemany("INSERT INTO link_source VALUES (?, ?)", pairs)
+    _define_keys(planning)
     configuration = _configuration(planning, table, key, lookup)
     why = _why_read(planning, key, configuration)
     is_known = bool(why) and (lookup is not None or not key.is_primary)
@@ -49,6 +48,7 @@ def draft(planning: Planning) -> Draft:
     elif is_known:
         state.found(connection)
     connection.execute(f"CREATE VIEW link AS {rows.keys(by_alternate_key=not key.is_primary)}")
+    connection.execute(f"CREATE VIEW elsewhere AS {rows.elsewhere(by_alternate_key=not key.is_primary)}")
     if key.is_primary:
         _refuse_other_keys(planning, table)
     _define_profiles(planning)
@@ -92,7 +92,7 @@ def _checked(planning: Planning) -> tuple[Table, Key]:
     if table is None:
         raise skipped(texts.NO_TABLE, url=client.url, table=name)
     requirements.check_kind(table)
-    named = [source[2] for source in _sources(planning)]
+    named = [source[2] for source in _sources(planning)] or _former_key(planning)
     others = any(one and one.casefold() != table.primary_id for one in named)
     key = requirements.key_of(table, named, metadata.alternate_keys(client, name) if others else {})
     profile = planning.table_name(CUSTOMER_PROFILE)
@@ -102,6 +102,21 @@ def _checked(planning: Planning) -> tuple[Table, Key]:
         wanted[profile] = ("Read", "AppendTo")
     requirements.check_privileges(name, privileges.lacking(client, wanted), client.user_id)
     return table, key
+
+
+def _define_keys(planning: Planning) -> None:
+    """Fill `link_key`, `link_source` (data_source, entity) and `not_dataverse` (name, folded)."""
+    connection, sources = planning.reading.connection, planning.hydration.data_sources.values()
+    keys.define_link_keys(planning.reading, planning.found)
+    pairs = sorted({(data_source, entity) for data_source, entity, _ in _sources(planning)})
+    others = [(source.name.lower(),) for source in sources if source.dataverse is None]
+    state.create(connection, "link_source", {"data_source": "VARCHAR", "entity": "VARCHAR"}, pairs)
+    state.create(connection, "not_dataverse", {"name": "VARCHAR"}, others)
+
+
+def _former_key(planning: Planning) -> list[str]:
+    """The key of a table that has left unification: by it its rows can be told among those of other tables."""
+    return [json.loads(planning.pointer.configuration)[_KEY]] if planning.pointer.configuration else []
 
 
 def _refuse_other_keys(planning: Planning, table: Table) -> None:
@@ -136,6 +151,12 @@ def _configuration(planning: Planning, table: Table, key: Key, lookup: Lookup | 
     """JSON of what the links depend on, the lookup's identity last. Short, however many sources there are."""
     sources = hashlib.sha256("\n".join(planning.task.sources).encode()).hexdigest()
     return json.dumps([sources, table.set_name, table.primary_id, key.column, lookup.metadata_id if lookup else ""])
+
+
+def is_by_guid(configuration: str) -> bool:
+    """Whether a linked table of this configuration names its rows by their GUIDs in Dataverse."""
+    parts = json.loads(configuration) if configuration else []
+    return not parts or parts[_KEY] == parts[_PRIMARY_KEY]
 
 
 def _is_same(before: str, now: str) -> bool:

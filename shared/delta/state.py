@@ -58,8 +58,10 @@ def nothing(connection: duckdb.DuckDBPyConnection) -> None:
 def found(connection: duckdb.DuckDBPyConnection) -> None:
     """Let `state` be what `there` (id, profile: the links of a source table in Dataverse) says, whoever wrote it.
 
-    A link that is another one than the app's last is foreign; whether an uncertain one was written is known now.
+    A link that is another one than the app's last is foreign; whether an uncertain one was written is known now. Of a
+    row that was read twice, because it moved from one page to the next, the last counts.
     """
+    connection.execute("DELETE FROM there WHERE rowid NOT IN (SELECT max(rowid) FROM there GROUP BY id)")
     connection.execute(
         "ALTER VIEW state RENAME TO former" if _is_view(connection) else "ALTER TABLE state RENAME TO former"
     )

@@ -22,6 +22,11 @@ def keys(*, by_alternate_key: bool) -> str:
     return sql.load("link_by_guid.sql")
 
 
+def elsewhere(*, by_alternate_key: bool) -> str:
+    """SQL of the view `elsewhere` (id, data_source, entity), from what `keys` reads and `not_dataverse` (name)."""
+    return sql.load("elsewhere_by_key.sql" if by_alternate_key else "elsewhere_by_guid.sql")
+
+
 @dataclass(frozen=True)
 class LinkTarget:
     """How the links of a source table are written: `navigation` is the lookup's navigation property."""

@@ -14,6 +14,7 @@ from shared.delta import compare, engine, state
 from shared.delta.compare import Policy
 from shared.errors import CorruptSnapshotError, RequirementError
 from shared.lake.manifest import Entity
+from shared.linking import rows as links
 from shared.reading import Reading
 from shared.services import Services
 from shared.settings import Settings, load
@@ -134,8 +135,12 @@ def still_unified(applied: list[int], *unified: tuple[str, str, str], linked: st
     with planning.connection() as opened:
         opened.execute("CREATE TABLE state AS SELECT unnest(?::UUID[]) AS id", [[guid(number) for number in applied]])
         opened.execute("CREATE TABLE link_source AS SELECT ? AS data_source, 'contact' AS entity", [linked])
-        opened.execute("CREATE TABLE link_key (data_source VARCHAR, entity VARCHAR, value VARCHAR)")
-        opened.executemany("INSERT INTO link_key VALUES (?, ?, ?)", unified)
+        opened.execute(
+            "CREATE TABLE link_key (data_source VARCHAR, entity VARCHAR, value VARCHAR, customer_id VARCHAR)"
+        )
+        opened.executemany("INSERT INTO link_key VALUES (?, ?, ?, 'C')", unified)
+        opened.execute(f"CREATE VIEW link AS {links.keys(by_alternate_key=False)}")
+        opened.execute(f"CREATE VIEW elsewhere AS {links.elsewhere(by_alternate_key=False)}")
         return keys.still_unified(opened)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from shared.delta import compare, state
 from shared.delta.compare import Delta, Policy
-from shared.linking.rows import LinkTarget, keys
+from shared.keys import still_unified
+from shared.linking.rows import LinkTarget, elsewhere, keys
 from shared.tables import guids
 from tests.support import planning
 from tests.support.deltas import guid
@@ -176,6 +177,23 @@ def test_a_row_that_cannot_be_linked_loses_only_a_link_that_cannot_be_right(
 
 def test_keys_that_cannot_be_read_are_counted(connection: duckdb.DuckDBPyConnection) -> None:
     assert Run(connection, [("4711", "A"), (guid(1), "B"), (f"x{guids.UNREADABLE}", "A")]).unnamed == 2
+
+
+@pytest.mark.parametrize(("data_source", "told"), [("Renamed", (1, "Renamed", "accounts")), ("Shop", None)])
+def test_rows_named_by_texts_are_told_among_those_of_other_tables(
+    connection: duckdb.DuckDBPyConnection, data_source: str, told: tuple[int, str, str] | None
+) -> None:
+    """The data source was renamed. A shop's number may be an account's by chance, and its data source is no Dataverse."""
+    Run(connection, [], {guid(1): A}, texts={guid(1): "k-1"})
+    connection.execute("INSERT INTO link_key VALUES (?, 'accounts', 'K-1', 'A')", [data_source])
+    connection.execute("CREATE TABLE not_dataverse AS SELECT 'shop' AS name")
+    connection.execute(f"CREATE VIEW elsewhere AS {elsewhere(by_alternate_key=True)}")
+    assert still_unified(connection) == told
+
+
+def test_a_row_that_two_pages_hold_is_one(connection: duckdb.DuckDBPyConnection) -> None:
+    run = Run(connection, [(guid(1), "B")], {guid(1): A, f"{{{guid(1)}}}": B})
+    assert (run.steps, run.delta.unchanged, run.delta.known) == ({}, 1, 1)
 
 
 def test_rows_are_found_by_the_text_of_an_alternate_key(connection: duckdb.DuckDBPyConnection) -> None:

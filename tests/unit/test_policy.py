@@ -10,6 +10,7 @@ import pytest
 
 from shared.draft import policy
 from shared.lake.snapshot import Snapshot
+from shared.linking.rows import elsewhere, keys
 from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs.model import Kind, Mode, Run, Task
@@ -43,8 +44,11 @@ def hold(subject: str, found: Snapshot, *, key: str | None = None, linked: str =
     kind = Kind.LINK if subject == CONTACT else Kind.TABLE
     with planning.connection() as opened:
         opened.execute(f"CREATE TABLE state AS SELECT '{guid(1)}'::UUID AS id")
-        opened.execute(f"CREATE TABLE link_key AS SELECT 'CRM' AS data_source, 'a' AS entity, '{guid(1)}' AS value")
+        key_of = f"'CRM' AS data_source, 'a' AS entity, '{guid(1)}' AS value, 'C' AS customer_id"
+        opened.execute(f"CREATE TABLE link_key AS SELECT {key_of}")
         opened.execute(f"CREATE TABLE link_source AS SELECT '{linked}' AS data_source, 'a' AS entity")
+        opened.execute(f"CREATE VIEW link AS {keys(by_alternate_key=False)}")
+        opened.execute(f"CREATE VIEW elsewhere AS {elsewhere(by_alternate_key=False)}")
         task = Task("run", subject, subject, kind, subject)
         return policy(
             Planning(Reading(opened, services, found), Run("run", ENVIRONMENT), task, Pointer(origin=former))
