@@ -142,7 +142,7 @@ def _why_read(planning: Planning, key: Key, configuration: str) -> str:
         return texts.ASKED_FOR.format(mode=mode)
     if not pointer.path or not pointer.succeeded:
         return texts.FIRST_TIME
-    if not _is_same(pointer.configuration, configuration):
+    if pointer.configuration != configuration:
         return texts.CHANGED_CONFIGURATION
     return "" if key.is_primary else texts.ALTERNATE_KEYS.format(key=key.column)
 
@@ -153,18 +153,15 @@ def _configuration(planning: Planning, table: Table, key: Key, lookup: Lookup | 
     return json.dumps([sources, table.set_name, table.primary_id, key.column, lookup.metadata_id if lookup else ""])
 
 
+def with_lookup(configuration: str, lookup: Lookup) -> str:
+    """The configuration once its lookup is there: where it is made anew later, its links are read."""
+    return json.dumps([*json.loads(configuration)[:-1], lookup.metadata_id]) if configuration else ""
+
+
 def is_by_guid(configuration: str) -> bool:
     """Whether a linked table of this configuration names its rows by their GUIDs in Dataverse."""
     parts = json.loads(configuration) if configuration else []
     return not parts or parts[_KEY] == parts[_PRIMARY_KEY]
-
-
-def _is_same(before: str, now: str) -> bool:
-    """Whether the links depend on what they depended on; a lookup that was not there yet had no identity."""
-    if not before:
-        return False
-    (*then, was), (*here, is_now) = json.loads(before), json.loads(now)
-    return bool(then == here and was in {"", is_now})
 
 
 def _read(planning: Planning, table: Table, lookup: Lookup | None, key: Key, why: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared import inputs, lifecycle
+from shared import inputs, lifecycle, links
 from shared.dataverse import metadata, solution
 from shared.dataverse.client import Client
+from shared.dataverse.metadata import Lookup
 from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
@@ -60,7 +61,10 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
         return
     notes = _summary(created)
     if task.kind is Kind.LINK:
-        notes += _deletes(client, task, prefix)
+        lookup = _lookup(client, task, prefix)
+        if lookup is not None:
+            task = replace(task, configuration=links.with_lookup(task.configuration, lookup))
+            notes += _deletes(task, lookup)
     else:
         found = metadata.table(client, catalog.table_name(prefix, task.subject), strong=bool(created))
         if found is not None:
@@ -79,12 +83,15 @@ def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:
     return Schema((wanted,), lookups, solution.hydration(prefix))
 
 
-def _deletes(client: Client, task: Task, prefix: str) -> list[str]:
-    """A lookup that was there before may empty itself when its profile is deleted: say so."""
+def _lookup(client: Client, task: Task, prefix: str) -> Lookup | None:
     profile = catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)
     table = metadata.table(client, task.subject, strong=True)
-    lookup = table.lookup(link_schema(task.subject, prefix).logical_name, profile) if table else None
-    if lookup is None or lookup.on_delete == "Restrict":
+    return table.lookup(link_schema(task.subject, prefix).logical_name, profile) if table else None
+
+
+def _deletes(task: Task, lookup: Lookup) -> list[str]:
+    """A lookup that was there before may empty itself when its profile is deleted: say so."""
+    if lookup.on_delete == "Restrict":
         return []
     return [texts.NOT_RESTRICTED.format(table=task.subject, on_delete=lookup.on_delete)]
 

@@ -183,7 +183,7 @@ def test_keys_that_cannot_be_read_are_counted(connection: duckdb.DuckDBPyConnect
 def test_rows_named_by_texts_are_told_among_those_of_other_tables(
     connection: duckdb.DuckDBPyConnection, data_source: str, told: tuple[int, str, str] | None
 ) -> None:
-    """The data source was renamed. A shop's number may be an account's by chance, and its data source is no Dataverse."""
+    """The data source was renamed. A number of a shop, which is no Dataverse, may be an account's by chance."""
     Run(connection, [], {guid(1): A}, texts={guid(1): "k-1"})
     connection.execute("INSERT INTO link_key VALUES (?, 'accounts', 'K-1', 'A')", [data_source])
     connection.execute("CREATE TABLE not_dataverse AS SELECT 'shop' AS name")
