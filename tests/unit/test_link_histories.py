@@ -23,7 +23,9 @@ RARELY = st.sampled_from([False, False, False, True])
 
 whose = st.one_of(CUSTOMERS.map(lambda one: frozenset({one})), st.frozensets(CUSTOMERS, max_size=2))
 gone = st.sets(ROWS, min_size=2).map(lambda rows: dict.fromkeys(rows, frozenset[int]()))
-claims = st.one_of(st.dictionaries(ROWS, whose, min_size=2, max_size=5), gone, st.just({}))
+claims: st.SearchStrategy[dict[int, frozenset[int]]] = st.one_of(
+    st.dictionaries(ROWS, whose, min_size=2, max_size=5), gone, st.just({})
+)
 customers = st.frozensets(CUSTOMERS, min_size=1, max_size=2)
 TROUBLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "profiles": customers.map(lambda some: {"toggled": some}),
