@@ -33,7 +33,9 @@ SETTINGS = snapshots.LANDED_WHOLE | {"HYDRATION_LEASE_SECONDS": "4", "DATAVERSE_
 ENDED = {"Successful", "Completed with rejects", "Failed", "Skipped", "Canceled"}
 PEOPLE, STAY = range(125), range(10)
 GONE = len(PEOPLE) - len(STAY)
+NEWER = 12
 CONTACTS = f"{LINKING}contact"
+HELD = ("CustomerProfile", "AlternateKey", CONTACTS)
 
 
 @dataclass
@@ -139,44 +141,45 @@ def test_rows_links_and_profiles_are_held_and_the_run_ends(place: Place, braked:
     assert place.environment()["run"] is None, "the environment is free"
 
 
-def test_a_confirmation_does_exactly_what_was_held_once(place: Place, braked: dict[str, Any]) -> None:
+@pytest.fixture(scope="module", name="newer")
+def _newer(place: Place, braked: dict[str, Any]) -> dict[str, Any]:
+    """The next run, of a snapshot in which two more are there."""
+    assert braked["confirmable"]
+    return place.land(range(NEWER))
+
+
+def test_a_newer_run_judges_anew_and_the_older_one_cannot_be_confirmed_any_more(
+    place: Place, braked: dict[str, Any], newer: dict[str, Any]
+) -> None:
+    assert newer["status"] == "Completed with rejects", newer
+    assert [task(newer, name)["held"] for name in HELD] == [len(PEOPLE) - NEWER] * 3
     before = place.written()
-    asked = place.confirm(braked["id"])
+    late = place.confirm(braked["id"])
+    assert late.status_code == 409
+    assert f"A newer run ({newer['id']}) has started since" in late.json()["error"]["message"]
+    assert place.written() == before
+    place.assert_holds(PEOPLE)
+
+
+def test_a_confirmation_does_exactly_what_was_held_once(place: Place, newer: dict[str, Any]) -> None:
+    before, gone = place.written(), len(PEOPLE) - NEWER
+    asked = place.confirm(newer["id"])
     assert asked.status_code == 202
     done = place.end_of(asked.json()["id"])
     assert done["status"] == "Successful", done
-    removed = {one["name"]: one["removed"] for one in done["tasks"]}
-    assert removed == {"CustomerProfile": GONE, "AlternateKey": GONE, CONTACTS: GONE}
-    place.assert_holds(STAY)
+    assert {one["name"]: one["removed"] for one in done["tasks"]} == dict.fromkeys(HELD, gone)
+    place.assert_holds(range(NEWER))
     after = place.written()
-    assert {table: after[table] - before[table] for table in after} == {
-        PROFILE: GONE, "msdynci_alternatekey": GONE, "contact": GONE,
-    }  # fmt: skip
+    written = {table: after[table] - before[table] for table in after}
+    assert written == dict.fromkeys((PROFILE, "msdynci_alternatekey", "contact"), gone)
     columns = snapshots.statistics(place.stack, ORGANIZATION)["columns"]["contact"]["updated"]
     assert set(columns) == {LOOKUP}
-    again = place.confirm(braked["id"])
+    again = place.confirm(newer["id"])
     assert again.status_code == 409
     assert f"the run {done['id']} ended Successful" in again.json()["error"]["message"]
     assert place.written() == after
 
 
-@pytest.mark.usefixtures("braked")
-def test_a_newer_run_judges_anew_and_only_what_that_one_held_can_be_confirmed(place: Place) -> None:
-    place.land(PEOPLE)
-    older = place.land(STAY)
-    newer = place.ask()
-    assert (newer["status"], newer["confirmable"]) == ("Completed with rejects", 3 * GONE), newer
-    late = place.confirm(older["id"])
-    assert late.status_code == 409
-    assert f"A newer run ({newer['id']}) has started since" in late.json()["error"]["message"]
-    place.assert_holds(PEOPLE)
-    back = place.land(range(120))
-    assert (back["status"], back["confirmable"]) == ("Successful", 0), "few are gone now"
-    place.assert_holds(range(120))
-    assert place.confirm(newer["id"]).status_code == 409
-
-
-@pytest.mark.usefixtures("braked")
 def test_a_paused_environment_begins_nothing_and_goes_on_when_it_is_resumed(place: Place) -> None:
     paused = place.http.post(f"/environments/{ENVIRONMENT}/pause", json={"reason": "Maintenance."})
     assert paused.status_code == 200

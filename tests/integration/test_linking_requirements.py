@@ -137,12 +137,11 @@ def _rights(lane: Street) -> Home:
     return home
 
 
+EVERY = ("prvReadContact", "prvWriteContact", "prvAppendContact")
 LACKS = [
-    ({"prvWriteContact": "None"}, "prvWriteContact"),
+    (dict.fromkeys(EVERY, "None"), " and ".join(EVERY)),
     ({"prvAppendContact": "None"}, "prvAppendContact"),
-    ({"prvReadContact": "None"}, "prvReadContact"),
     ({"prvWriteContact": "Basic"}, "prvWriteContact (has it at depth Basic, not Organization)"),
-    ({"prvReadContact": "None", "prvWriteContact": "None"}, "prvReadContact and prvWriteContact"),
 ]
 
 

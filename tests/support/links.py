@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +157,10 @@ class Home:
 
     def assert_holds(self, profiles: Mapping[str, str], **tables: Links) -> None:
         """Every cell of the profiles and of these source tables; of every other seeded one no link is set."""
-        found = {key: cells[f"{PREFIX}_name"] for key, cells in self.rows(PROFILE).items()}
-        assert found == dict(profiles)
+        found = {
+            key: (cells[f"{PREFIX}_customerid"], cells[f"{PREFIX}_name"]) for key, cells in self.rows(PROFILE).items()
+        }
+        assert found == {key: (key, name) for key, name in profiles.items()}
         for table, seeded in self.seeded.items():
             assert self._without_links(table) == seeded, table
             assert self.links(table) == dict(tables.get(table, {})), table
@@ -287,7 +289,7 @@ def street(root: Path, homes: int, config: str = WITHOUT_KEYS, audience: str = "
     ):
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             patch.setenv(name, stack.settings[name])
-        settings = settings_of(stack)
+        settings = replace(settings_of(stack), plan_threads=1)
         Store(settings.status_storage, Clock()).create_tables()
         Blobs(settings).create_container()
         closing.callback(close, stack.dataverse_url)
