@@ -92,6 +92,8 @@ def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> No
     delta = paths.delta(paths.plan(run.environment, task, task.attempt))
     if delta not in known.pending and (known.run, known.attempt) != (run.id, task.attempt):
         marked = replace(known, pending=(*known.pending, delta), table=task.subject, kind=task.kind)
+        if task.read:  # what it found is not in the state of before: the next run has to look again
+            marked = replace(marked, configuration="")
         services.store.save_pointer(run.organization_id, prefix, marked)
     lifecycle.end_task(services, task, Status.FAILED, f"Its outcome could not be recorded: {reason}")
 

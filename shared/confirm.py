@@ -20,7 +20,10 @@ _A_PLAN = (
 )
 _NOTHING_HELD = "The run {run} holds nothing that can be confirmed: look at the held rows of its tasks, and why."
 _CONFIRMED = "What the run {run} held was confirmed already: the run {by} ended {status}. Look at it."
-_BUSY = "The run {run} has the environment at the moment. Wait until it has ended, and ask again."
+_BUSY = (
+    "The run {run} has the environment at the moment, and judges anew unless it is a plan. Wait until it has ended, "
+    "and look at what it holds."
+)
 _ELSEWHERE = (
     "The run {run} wrote to the organization {before}; behind the environment's dataverse_url is now {now}. What it "
     "held is not carried out there: ask for a run."

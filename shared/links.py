@@ -142,6 +142,8 @@ def _why_read(planning: Planning, key: Key, configuration: str) -> str:
         return texts.ASKED_FOR.format(mode=mode)
     if not pointer.path or not pointer.succeeded:
         return texts.FIRST_TIME
+    if not pointer.configuration:
+        return texts.NOT_RECORDED
     if pointer.configuration != configuration:
         return texts.CHANGED_CONFIGURATION
     return "" if key.is_primary else texts.ALTERNATE_KEYS.format(key=key.column)

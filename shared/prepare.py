@@ -13,7 +13,7 @@ from shared.errors import ConfigurationError
 from shared.lake.snapshot import Snapshot
 from shared.linking import texts
 from shared.provision import customer_schema, link_schema, table_schema
-from shared.runs import paths
+from shared.runs import openings, paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
@@ -34,7 +34,8 @@ def prepare(services: Services, message: TableMessage) -> None:
         if lifecycle.requeue_if_changed(services, run):
             return
         _prepare_tasks(services, run)
-    services.store.save_run(replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent."))
+    begun, lock = openings.sending(run, services.store.lock(run.environment))
+    services.store.save_runs([begun], lock=lock)
     lifecycle.advance(services, run.environment, run.id)
 
 

@@ -60,11 +60,14 @@ def _begin_continuation(services: Services, run: Run) -> Run:
 
 def _bound(services: Services, run: Run) -> Run:
     client = services.dataverse.client(services.environment(run.environment).dataverse_url)
-    return replace(run, organization_id=bind(services, run.environment, client))
+    return replace(run, organization_id=bind(services, run.environment, client, remember=run.mode is not Mode.PLAN))
 
 
-def bind(services: Services, environment: str, client: Client) -> str:
-    """The organization's id; remembered, and another one or another URL refused. Raises ConfigurationError."""
+def bind(services: Services, environment: str, client: Client, *, remember: bool = True) -> str:
+    """The organization's id; remembered, and another one or another URL refused. Raises ConfigurationError.
+
+    Without `remember` it is checked only: a plan binds nothing.
+    """
     configured = services.environment(environment)
     organization = client.who_am_i().organization_id
     known = services.store.environment(environment)
@@ -86,13 +89,15 @@ def bind(services: Services, environment: str, client: Client) -> str:
             f"{if_meant}."
         )
     configured_ids = services.settings.hydration.environments.keys()
-    owner = services.store.claim_organization(organization, environment, configured_ids)
+    owner = services.store.owner(organization, configured_ids) or environment
+    if remember:
+        owner = services.store.claim_organization(organization, environment, configured_ids)
     if owner != environment:
         raise ConfigurationError(
             f"The organization behind {client.url} is hydrated from the environment {owner} already; two would "
             "overwrite each other's rows."
         )
-    if (known.organization_id, known.dataverse_url) != (organization, client.url):
+    if remember and (known.organization_id, known.dataverse_url) != (organization, client.url):
         services.store.save_environment(replace(known, organization_id=organization, dataverse_url=client.url))
     return organization
 

@@ -100,8 +100,9 @@ UNREADABLE_KEYS = "{count} of the keys cannot be read, and any of these links ma
 
 # -- what a task tells beside its counts ------------------------------------------------------------------------------
 
-READ = "{count} rows of {table} were read, because {reason}; only links that differed were written."
+READ = "{count} rows of {table} were read, because {reason}: links are compared with what they hold."
 FIRST_TIME = "no run has linked it to its end before"
+NOT_RECORDED = "what an earlier run left is not known"
 CHANGED_CONFIGURATION = "its configuration changed"
 ASKED_FOR = "the run is of mode {mode}"
 ALTERNATE_KEYS = "unification names its rows by the alternate key {key}"

@@ -10,7 +10,7 @@ from datetime import datetime
 from shared.runs.model import Mode, Phase, Run, Status
 from shared.runs.store import Lock
 
-_OVERTAKEN = "A newer run ({run}) has started since, and has judged anew: look at what it holds."
+_OVERTAKEN = "A newer run ({run}) has started since, and has judged anew: look at what it holds, or ask for a run."
 _SUPERSEDED = "Superseded: a newer snapshot arrived before anything was written; the newer run covers it."
 _NOT_CONFIGURED = (
     'Not configured: the lake has a folder ci_{environment}, hydration.toml has no [environments."{environment}"].'
@@ -55,11 +55,16 @@ def superseded(run: Run, now: datetime) -> Run:
 
 
 def started(run: Run, lock: Lock) -> tuple[Run, Lock]:
-    """A run that is given the environment, and the lock that says so. A plan is not the last that may have written."""
+    """A run that is given the environment, and the lock that says so."""
     what = f"What the run {run.confirms} held" if run.mode is Mode.CONFIRM else "The snapshot"
-    last = lock.last if run.mode is Mode.PLAN else run.id
     begun = replace(run, phase=Phase.STARTING, status=Status.REFRESHING, detail=f"{what} is being read.")
-    return begun, replace(lock, run=run.id, last=last)
+    return begun, replace(lock, run=run.id)
+
+
+def sending(run: Run, lock: Lock) -> tuple[Run, Lock]:
+    """A run that begins to write, and the lock that says so: what runs before it held is judged anew from here on."""
+    begun = replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent.")
+    return begun, replace(lock, last=run.id)
 
 
 def overtaken(run: Run, lock: Lock, now: datetime) -> Run | None:

@@ -26,7 +26,7 @@ NAMES = ("HydrationRuns", "HydrationTasks", "HydrationChunks", "HydrationState")
 
 @dataclass(frozen=True)
 class Lock:
-    """Which run an environment works on, empty: none; and the last that was given it to write."""
+    """Which run an environment works on, empty: none; and the last that began to write."""
 
     run: str = ""
     last: str = ""
@@ -267,6 +267,11 @@ class Store:
         """Let a table's state be another file, guarded by the version that was read."""
         row = f"state {key(prefix)}|{key(pointer.table)}"
         self._state.write(Write(pointer, key(organization), row, pointer.etag))
+
+    def owner(self, organization: str, configured: Collection[str]) -> str:
+        """The environment that writes to an organization, as long as it is configured; empty: none."""
+        found = self._state.get(Owner, key(organization), "owner") or Owner()
+        return found.environment if found.environment in configured else ""
 
     def claim_organization(self, organization: str, environment: str, configured: Collection[str]) -> str:
         """The environment that writes to an organization: the first that asked, as long as it is configured."""

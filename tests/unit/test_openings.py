@@ -15,7 +15,7 @@ from shared.runs.model import (
     Run,
     Status,
 )
-from shared.runs.openings import continuation, overtaken, started
+from shared.runs.openings import continuation, overtaken, sending, started
 from shared.runs.reconcile import (
     Patience,
     choose,
@@ -207,8 +207,9 @@ def test_what_was_confirmed_goes_before_runs_that_take_a_snapshot() -> None:
 def test_the_lock_names_the_run_that_has_it_and_the_last_that_may_have_written() -> None:
     begun, lock = started(waiting(1, "a"), Lock("", "run0", "W/1"))
     assert (begun.phase, begun.status) == (Phase.STARTING, Status.REFRESHING)
-    assert lock == Lock("run1", "run1", "W/1")
-    assert started(waiting(2, "a", mode=Mode.PLAN), Lock("", "run1"))[1] == Lock("run2", "run1")
+    assert lock == Lock("run1", "run0", "W/1"), "it may end before it has judged anew"
+    begun, lock = sending(begun, lock)
+    assert (begun.phase, lock) == (Phase.SENDING, Lock("run1", "run1", "W/1"))
 
 
 def test_a_confirmation_begins_unless_a_newer_run_has_judged_anew() -> None:
@@ -218,5 +219,6 @@ def test_a_confirmation_begins_unless_a_newer_run_has_judged_anew() -> None:
     late = overtaken(made, Lock(last="run2"), NOW)
     assert late is not None
     assert (late.phase, late.status, late.ended) == (Phase.ENDED, Status.SKIPPED, NOW)
-    assert late.detail == "A newer run (run2) has started since, and has judged anew: look at what it holds."
+    told = "A newer run (run2) has started since, and has judged anew: look at what it holds, or ask for a run."
+    assert late.detail == told
     assert overtaken(waiting(3, "a"), Lock(last="run2"), NOW) is None, "others confirm nothing"
