@@ -24,7 +24,8 @@ bench: setup  ## every benchmark of bench/
 	@ls bench/*.py >/dev/null 2>&1 || echo "bench/ holds no benchmark."
 	@for file in bench/*.py; do [ ! -e "$$file" ] || $(PYTHON) "$$file" || exit 1; done
 
-soak: setup  ## the fault campaigns of tests/faults at their long size
+soak: setup  ## the fault campaigns of tests/faults, and the histories of links, at their long size
+	@SOAK=1 $(PYTHON) -m pytest tests/unit/test_link_histories.py --timeout 0 --capture no --hypothesis-seed $${SEED:-$$(date +%s)}
 	@ls tests/faults/test_*.py >/dev/null 2>&1 || echo "tests/faults holds no campaign."
 	@! ls tests/faults/test_*.py >/dev/null 2>&1 || SOAK=1 $(PYTHON) -m pytest tests/faults --timeout 0
 

@@ -5,6 +5,7 @@ The rules are said once more here, in plain Python over dictionaries: nothing of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,6 +40,7 @@ class Night:
     begun: int = EVERYTHING
     landed: bool = True  # what has no answer was carried out
     committed: bool = True
+    confirmed: bool = False  # a person confirms at once what was held
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ class Story:
     claims: dict[int, frozenset[int]] = field(default_factory=dict)
     wanted: set[int] = field(default_factory=set)  # customers that have a profile in the snapshot
     written: set[int] = field(default_factory=set)  # customers whose profile the app wrote and did not remove
+    births: Counter[str] = field(default_factory=Counter)  # how often each profile was deleted
     drift: set[str] = field(default_factory=set)  # rows that somebody touched since Dataverse was read
+    emptied: set[str] = field(default_factory=set)  # rows whose profile was deleted since then
     ours: dict[str, set[str | None]] = field(default_factory=dict)  # what the app may have written last
     held: Held | None = None
     overtaken: Held | None = None
@@ -83,6 +87,8 @@ class Story:
         match step:
             case Night():
                 self._night(step)
+                if step.confirmed and self.held:
+                    self._confirm()
             case Confirm():
                 self._confirm()
             case Hand():
@@ -132,7 +138,7 @@ class Story:
             for customer in whose
         ]
         pairs += [("\ufdd0" if self.world.by_code else "no GUID", guid(1))] * night.unreadable
-        self.world.unified = Unified(tuple(pairs), frozenset(self.view))
+        self.world.unified = Unified(tuple(pairs), {one: f"birth {self.births[one]}" for one in self.view})
 
     def _key(self, row: int, customer: int) -> str:
         if self.world.by_code:
@@ -151,10 +157,14 @@ class Story:
         assert self.there == seen
 
     def _remove_profiles(self, night: Night) -> None:
-        if not night.profiles_held:
-            self.written -= {
-                one for one in self.written - self.wanted if self.world.dataverse.delete_profile(profile(one))
-            }
+        if night.profiles_held:
+            return
+        for one in sorted(self.written - self.wanted):
+            pointing = {row for row, to in self.there.items() if to == profile(one)}
+            if self.world.dataverse.delete_profile(profile(one)):
+                self.emptied |= pointing
+                self.births[profile(one)] += 1
+                self.written.discard(one)
 
     def _confirm(self) -> None:
         seen, known = dict(self.there), self.world.state()
@@ -271,7 +281,9 @@ class Carried:
             self.refused.add(write.row)
 
     def _check_needed(self, write: Write) -> None:
-        unknown = write.row in self.story.drift or self.known.get(write.row, ("", ""))[1] == "uncertain"
+        unknown = (
+            write.row in self.story.drift | self.story.emptied or self.known.get(write.row, ("", ""))[1] == "uncertain"
+        )
         if self.read or not unknown:
             assert self.seen.get(write.row, "no row") != write.profile, f"{write} changes nothing"
 
@@ -279,6 +291,7 @@ class Carried:
         ended = self.story.world.close(self.task, self._reach, self._faults)
         if self.read:
             self.story.drift.clear()
+            self.story.emptied &= {row for row, to in self.seen.items() if to}  # by this run, after it had read
             for row, whose in self.story.rows().items():
                 if len(whose) == 1 and self.seen.get(row) == profile(*whose):
                     self.story.ours.setdefault(row, set()).add(profile(*whose))
@@ -301,6 +314,8 @@ class Carried:
         for row, now in self.story.there.items():
             if row in self.story.drift or row in self.refused:
                 continue
+            if row in self.story.emptied and self.seen[row] not in self.story.world.dataverse.profiles:
+                continue
             kept = self.target(row) is None and self.story.world.keep
             assert now == (self.seen[row] if row in self.held or kept else self.target(row)), row
         self._check_counts(ended)
@@ -309,7 +324,7 @@ class Carried:
         """What the app remembers and what Dataverse holds agree, both ways, but for what it cannot know."""
         state, there = self.story.world.state(), self.story.there
         for row, (entry, mark) in state.items():
-            if row not in self.story.drift and mark != "uncertain":
+            if row not in self.story.drift | self.story.emptied and mark != "uncertain":
                 assert there.get(row) == (None if mark == "missing" else entry), f"{row} is remembered as {mark!r}"
         for row, to in there.items():
             if to is not None and row not in self.story.drift:

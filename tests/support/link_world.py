@@ -56,6 +56,7 @@ class Dataverse:
     codes: dict[str, str] = field(default_factory=dict)  # the alternate key of each row, whether it exists or not
     profiles: set[str] = field(default_factory=set)
     lookup: int = 0
+    restricts: bool = True  # what is pointed to is not deleted; else deleting it empties the links
 
     def update(self, row: str, profile: str | None) -> str:
         """What a write comes to: the lookup restricts what it points to."""
@@ -67,13 +68,15 @@ class Dataverse:
         return "written"
 
     def delete_profile(self, profile: str) -> bool:
-        if profile in self.links.values():
+        if self.restricts and profile in self.links.values():
             return False
         self.profiles.discard(profile)
+        self.links = {row: None if to == profile else to for row, to in self.links.items()}
         return True
 
     def table(self, name: str) -> Table | None:
-        lookup = Lookup(_LOOKUP, _PROFILE, _LOOKUP, "Restrict", "r", f"lookup {self.lookup}")
+        on_delete = "Restrict" if self.restricts else "RemoveLink"
+        lookup = Lookup(_LOOKUP, _PROFILE, _LOOKUP, on_delete, "r", f"lookup {self.lookup}")
         columns = {CODE: Column(CODE, "String", 100)} | ({_LOOKUP: Column(_LOOKUP, "Lookup")} if self.lookup else {})
         if name == _PROFILE:
             return Table(name, name, f"{name}s", f"{name}id", "msdynci_name", False, "Standard", {}, ())  # noqa: FBT003
@@ -131,10 +134,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Unified:
-    """What a snapshot says: (value of the key, id of the customer) of the source rows, and which profiles there are."""
+    """What a snapshot says: of source rows (value of the key, id of the customer), and the birth of each profile."""
 
     keys: tuple[tuple[str, str], ...] = ()
-    profiles: frozenset[str] = frozenset()
+    profiles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -304,8 +307,9 @@ def _define_link_keys(reading: Reading, _: object) -> None:
 
 
 def _define_profiles(reading: Reading, *_: object) -> None:
-    _texts(reading.connection, "profile_text", {"id": sorted(cast("Any", reading.services).world.unified.profiles)})
-    reading.connection.execute("CREATE VIEW profile AS SELECT id::UUID AS id, 'once' AS born FROM profile_text")
+    there = cast("Any", reading.services).world.unified.profiles
+    _texts(reading.connection, "profile_text", {"id": list(there), "born": list(there.values())})
+    reading.connection.execute("CREATE VIEW profile AS SELECT id::UUID AS id, born FROM profile_text")
 
 
 def _texts(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Collection[str]]) -> None:

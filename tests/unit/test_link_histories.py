@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -43,7 +45,7 @@ TROUBLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 @st.composite
 def nights(draw: st.DrawFn) -> Night:
     """A run, with no more than two troubles."""
-    options: dict[str, Any] = {"claims": draw(claims)}
+    options: dict[str, Any] = {"claims": draw(claims), "confirmed": draw(st.booleans())}
     for trouble in draw(st.lists(st.sampled_from(["none", *TROUBLES]), min_size=2, max_size=2)):
         options |= draw(TROUBLES[trouble]) if trouble in TROUBLES else {}
     return Night(mode=draw(st.sampled_from(MODES)), **options)
@@ -52,11 +54,11 @@ def nights(draw: st.DrawFn) -> Night:
 hands = st.builds(Hand, st.sampled_from(get_args(What)), ROWS, CUSTOMERS)
 first = st.builds(
     lambda night, claims, wanted: replace(night, claims=claims, toggled=wanted),
-    nights(),
+    st.one_of(st.just(Night()), nights()),
     st.dictionaries(ROWS, whose, min_size=4),
     st.frozensets(CUSTOMERS, min_size=2),
 )
-steps = st.lists(st.one_of(nights(), hands, nights(), st.just(Confirm())), min_size=3, max_size=5)
+steps = st.lists(st.one_of(nights(), hands, nights(), st.just(Confirm())), min_size=2, max_size=4)
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,13 @@ class Start:
     by_code: bool
     keep: bool
     brake_percent: float
+    restricts: bool  # where not, the lookup was there before the app
 
     def world(self) -> World:
         links = {guid(row): profile(to) if to and self.lookup else None for row, to in self.rows.items()}
         codes = {guid(row): f"Code-{row}" for row in range(1, 8)}
         there = Dataverse(links, codes, {to for to in links.values() if to}, int(self.lookup))
+        there.restricts = self.restricts or not self.lookup
         return World(self.by_code, self.keep, self.brake_percent, there)
 
 
@@ -83,13 +87,18 @@ starts = st.builds(
     by_code=RARELY,
     keep=RARELY,
     brake_percent=st.sampled_from([10, 50, 100]),
+    restricts=st.sampled_from([True, True, False]),
 )
 
 
 @pytest.fixture(scope="module", autouse=True)
-def app() -> Iterator[None]:
+def app(pytestconfig: pytest.Config) -> Iterator[None]:
+    """The app's surroundings; and how much was shown is told, with the seed where one was given."""
+    begun = time.monotonic()
     with surroundings():
         yield
+    seed = pytestconfig.getoption("--hypothesis-seed")
+    sys.stderr.write(f"\n{EXAMPLES:,} histories of links (seed {seed}): {time.monotonic() - begun:.0f} s\n")
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
