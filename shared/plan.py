@@ -142,13 +142,18 @@ def _compared(planning: Planning, folder: Path) -> Task:
 
 
 def _confirmed(planning: Planning, folder: Path) -> Task:
-    """The task with a plan of exactly the rows that another run held; RequirementError where that is overtaken."""
+    """The task with a plan of exactly the rows that another run held; RequirementError where that is overtaken.
+
+    Removals that Dataverse refused are tried again: what referred to them may be what was held.
+    """
     services, task, pointer = planning.reading.services, planning.task, planning.pointer
     if (pointer.run, pointer.attempt) != (planning.run.confirms, task.confirms) or pointer.pending:
         raise RequirementError(_OVERTAKEN.format(run=planning.run.confirms))
     held = paths.delta(paths.plan(planning.run.environment, replace(task, run=planning.run.confirms), task.confirms))
     drafted = confirmed(planning)
-    compare.stage_held(planning.reading.connection, _download(services, held, folder / "held.parquet"), drafted.rows)
+    held_file = _download(services, held, folder / "held.parquet")
+    refused = not services.store.task(planning.run.confirms, task.key).failure
+    compare.stage_held(planning.reading.connection, held_file, drafted.rows, refused=refused)
     delta = compare.number_held(
         planning.reading.connection, write_stage=task.write_stage, remove_stage=task.remove_stage
     )
