@@ -13,7 +13,7 @@ from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.keys import define_alternate_keys
 from shared.linking import texts
 from shared.planning import Draft, Planning
-from shared.provision import not_written, refuse_unsuitable, table_schema
+from shared.provision import link_schema, not_written, refuse_unsuitable, table_schema
 from shared.runs.model import Kind, Mode
 from shared.tables import catalog, rows
 from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_PROFILE
@@ -94,7 +94,15 @@ def _table(planning: Planning) -> Draft:
         notes += [f"keep_days has no effect: the lake's entity has no {catalog.TIME_STAMP}."]
     key = catalog.key_name(hydration.publisher_prefix, table)
     set_name = existing.set_name if existing else wanted.set_name
-    return Draft(drafted, "id::VARCHAR", set_name, key, duplicates, tuple(notes))
+    hold = _cascades(planning) if table == CUSTOMER_PROFILE and existing else ""
+    return Draft(drafted, "id::VARCHAR", set_name, key, duplicates, tuple(notes), hold)
+
+
+def _cascades(planning: Planning) -> str:
+    """Why no profile may be removed: rows of source tables would go with it, and the app deletes nobody's contacts."""
+    lookup = link_schema("", planning.hydration.publisher_prefix).logical_name
+    tables = metadata.cascading(planning.client, planning.table_name(CUSTOMER_PROFILE), lookup)
+    return texts.WOULD_CASCADE.format(tables=", ".join(tables)) if tables else ""
 
 
 def _profile(planning: Planning, kept: tuple[Column, ...]) -> tuple[Rows, int]:

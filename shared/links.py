@@ -39,20 +39,21 @@ def draft(planning: Planning) -> Draft:
     lookup = _lookup(planning, table)
     connection = planning.reading.connection
     _define_keys(planning)
+    _define_profiles(planning)
+    target = _target(planning, table)
+    if key.is_primary:
+        _define_links(planning, key)
+        _refuse_other_keys(planning, table)
     configuration = _configuration(planning, table, key, lookup)
     why = _why_read(planning, key, configuration)
     is_known = bool(why) and (lookup is not None or not key.is_primary)
-    notes = [_read(planning, table, lookup, key, why)] if is_known else []
+    notes = [_read(planning, table, lookup, key, why)] if is_known else []  # last: it may take long
     if lookup is None:
         state.nothing(connection)
     elif is_known:
         state.found(connection)
-    connection.execute(f"CREATE VIEW link AS {rows.keys(by_alternate_key=not key.is_primary)}")
-    connection.execute(f"CREATE VIEW elsewhere AS {rows.elsewhere(by_alternate_key=not key.is_primary)}")
-    if key.is_primary:
-        _refuse_other_keys(planning, table)
-    _define_profiles(planning)
-    target = _target(planning, table)
+    if not key.is_primary:
+        _define_links(planning, key)
     return Draft(
         target.rows(read=is_known), target.clear(), table.set_name, table.primary_id, notes=tuple(notes),
         read=is_known or lookup is None, configuration=configuration,
@@ -112,6 +113,13 @@ def _define_keys(planning: Planning) -> None:
     others = [(source.name.lower(),) for source in sources if source.dataverse is None]
     state.create(connection, "link_source", {"data_source": "VARCHAR", "entity": "VARCHAR"}, pairs)
     state.create(connection, "not_dataverse", {"name": "VARCHAR"}, others)
+
+
+def _define_links(planning: Planning, key: Key) -> None:
+    """The views `link` and `elsewhere`; of an alternate key they need what was read."""
+    connection = planning.reading.connection
+    connection.execute(f"CREATE VIEW link AS {rows.keys(by_alternate_key=not key.is_primary)}")
+    connection.execute(f"CREATE VIEW elsewhere AS {rows.elsewhere(by_alternate_key=not key.is_primary)}")
 
 
 def _former_key(planning: Planning) -> list[str]:

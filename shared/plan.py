@@ -29,7 +29,7 @@ from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs import paths
 from shared.runs.messages import TableMessage
-from shared.runs.model import Chunk, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import Chunk, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.runs.reconcile import plannable
 from shared.services import Services
 
@@ -123,6 +123,7 @@ def _compared(planning: Planning, folder: Path) -> Task:
     connection, task = planning.reading.connection, planning.task
     drafted = draft(planning)
     rules = policy(planning)
+    rules = replace(rules, hold=rules.hold or drafted.hold)
     attempt = uuid.uuid4().hex[:12]
     duplicates = drafted.duplicates + compare.stage(connection, drafted.rows, rules, birth=attempt)
     if drafted.read:
@@ -159,7 +160,8 @@ def _confirmed(planning: Planning, folder: Path) -> Task:
     )
     planned = replace(
         notes.planned(task, delta, drafted, Policy()),
-        attempt=uuid.uuid4().hex[:12], base_state=pointer.path, origin=pointer.origin,
+        attempt=uuid.uuid4().hex[:12], base_state=pointer.path,
+        origin="" if task.kind is Kind.LINK else pointer.origin,  # a person has said that its rows are gone
         configuration=pointer.configuration,
     )  # fmt: skip
     _write_plan(planning, planned, folder, drafted.removal)

@@ -31,6 +31,7 @@ class Draft:
     primary_id: str
     duplicates: int = 0  # rows that were left out before the comparison
     notes: tuple[str, ...] = ()
+    hold: str = ""  # why nothing may be removed
     read: bool = False  # `state` is what Dataverse holds, and not the applied state
     configuration: str = ""  # of a linked table: what its links depend on
 
@@ -73,7 +74,9 @@ class Planning:
     @property
     def lost_contacts(self) -> bool:
         """Whether links were made of contacts before, and the snapshot does not deliver them."""
-        return self.task.kind is Kind.LINK and self.contacts is None and self.pointer.origin.endswith(_AND_CONTACTS)
+        of_businesses = self.hydration.audience(self.run.environment) == "businesses"
+        were = self.task.kind is Kind.LINK and self.pointer.origin.endswith(_AND_CONTACTS)
+        return of_businesses and were and self.contacts is None
 
     @property
     def origin(self) -> str:

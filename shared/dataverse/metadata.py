@@ -90,6 +90,17 @@ def exists(client: Client, logical_name: str) -> bool:
     return bool(client.get(f"EntityDefinitions?$select=LogicalName&$filter=LogicalName eq '{logical_name}'")["value"])
 
 
+def cascading(client: Client, target: str, column: str) -> list[str]:
+    """The tables whose rows Dataverse would delete with the row of `target` that their lookup `column` points to."""
+    query = "$select=SchemaName,ReferencingEntity,ReferencingAttribute,CascadeConfiguration"
+    found = client.get(f"EntityDefinitions(LogicalName='{target}')/OneToManyRelationships?{query}")
+    return sorted(
+        str(one["ReferencingEntity"])
+        for one in found["value"]
+        if one["ReferencingAttribute"] == column and (one.get("CascadeConfiguration") or {}).get("Delete") == "Cascade"
+    )
+
+
 def alternate_keys(client: Client, logical_name: str) -> dict[str, str]:
     """The columns that are alternate keys by themselves, with the state of each key's index: Active, Pending, ..."""
     found = client.get(

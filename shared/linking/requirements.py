@@ -51,7 +51,7 @@ def check_kind(table: Table) -> None:
 
 
 def check_lookup(table: Table, lookup: str, profile: str) -> None:
-    """A column of the lookup's name must be a lookup to the profiles, and to nothing else."""
+    """A column of the lookup's name must be a lookup to the profiles and nothing else, and never delete its row."""
     column = table.columns.get(lookup)
     if column is None:
         return
@@ -59,6 +59,8 @@ def check_lookup(table: Table, lookup: str, profile: str) -> None:
     if targets != [profile]:
         what = f"a lookup to {' and '.join(targets)}" if targets else f"a column of type {column.type}"
         raise skipped(texts.OTHER_TARGET, lookup=lookup, table=table.logical_name, what=what, profile=profile)
+    if any(one.column == lookup and one.on_delete == "Cascade" for one in table.lookups):
+        raise skipped(texts.CASCADES, lookup=lookup, table=table.logical_name)
 
 
 def check_privileges(table: str, lacking: Iterable[str], user: str | None) -> None:

@@ -59,6 +59,10 @@ OTHER_TARGET = (
     "The column {lookup} of {table} exists as {what}; the links need a lookup to {profile}. Rename or remove the "
     "existing column, or choose another publisher_prefix in hydration.toml."
 )
+CASCADES = (
+    "The lookup {lookup} of {table} exists with the delete behaviour Cascade: deleting a profile would delete its rows "
+    "of {table}. Change the relationship's delete behaviour to Restrict; until then no profile is removed."
+)
 NO_PRIVILEGE = (
     "The application user {user} lacks {privileges}, which linking {table} needs. Add it to the user's security role "
     "for the whole organization."
@@ -96,6 +100,9 @@ KEYS_FROM_ELSEWHERE = (
 STILL_UNIFIED = "{count} of their rows are unified still, in the table {table}, which is not linked as it is configured"
 CONTACTS_LOST = "they may come from the lake's ContactProfile, which this snapshot does not deliver"
 CONTACTS_AMBIGUOUS = "the column {column} of the lake's ContactProfile is ambiguous"
+WOULD_CASCADE = (
+    "deleting a profile would delete rows of {tables}, whose lookup exists with the delete behaviour Cascade"
+)
 UNREADABLE_KEYS = "{count} of the keys cannot be read, and any of these links may be theirs"
 
 # -- what a task tells beside its counts ------------------------------------------------------------------------------

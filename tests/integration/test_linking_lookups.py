@@ -12,7 +12,7 @@ from tests.support.local_dataverse import lookup
 
 @pytest.fixture(scope="module", name="lane")
 def _lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with street(tmp_path_factory.mktemp("lookups"), 3) as found:
+    with street(tmp_path_factory.mktemp("lookups"), 4) as found:
         yield found
 
 
@@ -67,3 +67,17 @@ def test_a_profile_that_held_links_keep_goes_with_their_confirmation(lane: Stree
     assert done.told["status"] == "Successful", done.told
     assert done.written == {"contact": 110, PROFILE: 1}
     home.assert_holds(names([1]), contact=left)
+
+
+def test_a_lookup_that_cascades_deletes_nobodys_contacts(lane: Street) -> None:
+    home = lane.home()
+    home.seed("contact", map(row, range(3)))
+    home.land(names(range(3)))
+    make_lookup(home, "Cascade")
+    home.point("contacts", row(0), person(0))
+    gone = home.land(names([1, 2]), contact=paired([1, 2]))
+    assert gone.task("contact")["status"] == "Skipped"
+    assert "exists with the delete behaviour Cascade" in gone.task("contact")["detail"]
+    assert gone.counts("CustomerProfile")["held"] == 1
+    assert "deleting a profile would delete rows of contact" in gone.task("CustomerProfile")["detail"]
+    home.assert_holds(names(range(3)), contact={row(0): person(0)})

@@ -81,6 +81,13 @@ def test_a_column_that_is_something_else_skips_the_table(targets: list[str], kin
         requirements.check_lookup(there, LOOKUP, PROFILE)
 
 
+def test_a_lookup_whose_profile_would_take_the_row_with_it_is_not_used() -> None:
+    deadly = replace(lookup(PROFILE), on_delete="Cascade")
+    there = replace(CONTACT, columns={LOOKUP: Column(LOOKUP, "Lookup")}, lookups=(deadly,))
+    with pytest.raises(RequirementError, match="deleting a profile would delete its rows of contact"):
+        requirements.check_lookup(there, LOOKUP, PROFILE)
+
+
 def test_privileges_that_are_lacking_are_named() -> None:
     requirements.check_privileges("contact", [], None)
     with pytest.raises(RequirementError, match="user 11 lacks prvWriteContact and prvAppendContact, which linking con"):

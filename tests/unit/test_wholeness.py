@@ -6,7 +6,7 @@ import pytest
 
 from shared.settings import OUTPUT_TABLES
 from shared.tables import discovery
-from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_PROFILE, TABLES
+from shared.tables.catalog import ALTERNATE_KEY, CONTACT_PROFILE, CUSTOMER_PROFILE, TABLES
 from tests.support.catalogs import FOLDER, entity, hydration, only, snapshot, unreadable
 
 CUSTOMER = entity("Customer", "CustomerId", "CRM_contact_contactid", "Name")
@@ -30,7 +30,10 @@ def test_every_table_that_is_hydrated_is_waited_for_and_nothing_else(missing: st
     assert discovery.is_whole(made, hydration(businesses=True)) is whole
 
 
-@pytest.mark.parametrize("table", [one for one in OUTPUT_TABLES if one not in {CUSTOMER_PROFILE, ALTERNATE_KEY}])
+LINKED_BY = {CUSTOMER_PROFILE, CONTACT_PROFILE, ALTERNATE_KEY}
+
+
+@pytest.mark.parametrize("table", [one for one in OUTPUT_TABLES if one not in LINKED_BY])
 def test_a_table_that_is_disabled_is_not_waited_for(table: str) -> None:
     made = snapshot([CUSTOMER, entity(table, "CustomerId")], missing=[f"{FOLDER}/{table}/1.csv"])
     assert not discovery.is_whole(made, hydration(businesses=True))
@@ -40,6 +43,8 @@ def test_a_table_that_is_disabled_is_not_waited_for(table: str) -> None:
 def test_keys_are_waited_for_though_their_table_is_disabled_because_links_are_made_of_them() -> None:
     made = snapshot([CUSTOMER, KEYS], missing=[f"{FOLDER}/AlternateKey/1.csv"])
     assert not discovery.is_whole(made, hydration(AlternateKey={"enabled": False}))
+    made = snapshot([CUSTOMER, entity("ContactProfile", "CustomerId")], missing=[f"{FOLDER}/ContactProfile/1.csv"])
+    assert not discovery.is_whole(made, hydration(businesses=True, ContactProfile={"enabled": False}))
 
 
 def test_an_older_manifest_is_not_waited_for() -> None:
