@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, get_args
 
 import pytest
@@ -58,7 +59,14 @@ first = st.builds(
     st.dictionaries(ROWS, whose, min_size=4),
     st.frozensets(CUSTOMERS, min_size=2),
 )
-steps = st.lists(st.one_of(nights(), hands, nights(), st.just(Confirm())), min_size=2, max_size=4)
+calm = st.builds(Night, claims=claims, mode=st.sampled_from(MODES[:4]))
+chapters = st.one_of(  # each ends with a run that may show what the one before has left
+    st.tuples(nights(), st.just(Night())),
+    st.tuples(nights(), calm),
+    st.tuples(hands, nights(), st.just(Night())),
+    st.tuples(nights(), st.one_of(hands, st.just(Confirm())), calm),
+)
+steps: st.SearchStrategy[list[Step]] = st.lists(chapters, min_size=1, max_size=2).map(lambda some: [*chain(*some)])
 
 
 @dataclass(frozen=True)
