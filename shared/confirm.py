@@ -78,7 +78,7 @@ def _may_be_confirmed(services: Services, run: Run) -> None:
 def held(tasks: list[Task]) -> list[Task]:
     """Those that held what a person may confirm, and with them those whose removals Dataverse refused because of it."""
     confirmable = [task for task in tasks if task.confirmable > 0]
-    refused = [task for task in tasks if task.counts.held and not task.confirmable and not task.failure]
+    refused = [task for task in tasks if task.counts.held and not task.confirmable]
     return [*confirmable, *refused] if confirmable else []
 
 

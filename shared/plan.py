@@ -145,7 +145,7 @@ def _compared(planning: Planning, folder: Path) -> Task:
 def _confirmed(planning: Planning, folder: Path) -> Task:
     """The task with a plan of exactly the rows that another run held; RequirementError where that is overtaken.
 
-    Removals that Dataverse refused are tried again: what referred to them may be what was held.
+    Removals that came to nothing are tried again: what referred to those rows may be what was held.
     """
     services, task, pointer = planning.reading.services, planning.task, planning.pointer
     if (pointer.run, pointer.attempt) != (planning.run.confirms, task.confirms) or pointer.pending:
@@ -153,8 +153,7 @@ def _confirmed(planning: Planning, folder: Path) -> Task:
     held = paths.delta(paths.plan(planning.run.environment, replace(task, run=planning.run.confirms), task.confirms))
     drafted = confirmed(planning)
     held_file = _download(services, held, folder / "held.parquet")
-    refused = not services.store.task(planning.run.confirms, task.key).failure
-    compare.stage_held(planning.reading.connection, held_file, drafted.rows, refused=refused)
+    compare.stage_held(planning.reading.connection, held_file, drafted.rows)
     delta = compare.number_held(
         planning.reading.connection, write_stage=task.write_stage, remove_stage=task.remove_stage
     )

@@ -203,17 +203,13 @@ def fill(
     return size, write_chunks, remove_chunks
 
 
-def stage_held(connection: duckdb.DuckDBPyConnection, delta: Path, rows: Rows, *, refused: bool) -> None:
-    """Fill `staged` and `gone` with what another plan held, as its delta says, and the state still holds.
-
-    `refused`: also with what was to be removed and is there all the same.
-    """
-    removals = "('hold_remove', 'remove')" if refused else "('hold_remove')"
+def stage_held(connection: duckdb.DuckDBPyConnection, delta: Path, rows: Rows) -> None:
+    """Fill `staged` and `gone` with what another plan held, or could not remove, and the state still holds."""
     connection.execute(f"""
         CREATE TABLE held AS
         SELECT h.id, h.op, h.entry, s.entry AS there, coalesce(h.born, s.born) AS born
         FROM read_parquet({sql.text(str(delta))}) AS h JOIN state AS s USING (id)
-        WHERE h.op IN {removals} OR h.op = 'hold_change'""")
+        WHERE h.op IN ('hold_remove', 'remove', 'hold_change')""")
     connection.execute(f"""
         CREATE TABLE staged AS
         SELECT id, entry, born, true AS known, false AS retry, NULL::VARCHAR AS fault, NULL::VARCHAR AS source_key,
