@@ -19,6 +19,7 @@ from tests.support.link_story import Confirm, Hand, Mode, Night, Step, Story, Wh
 from tests.support.link_world import Dataverse, World, surroundings
 
 EXAMPLES = 10_000 if os.environ.get("SOAK") else 300
+CHAPTERS = 3 if os.environ.get("SOAK") else 1
 ROWS, CUSTOMERS = st.integers(1, 7), st.integers(1, 4)
 MODES: tuple[Mode, ...] = ("incremental", "incremental", "incremental", "verify", "full", "plan")
 RARELY = st.sampled_from([False, False, False, True])
@@ -66,7 +67,9 @@ chapters = st.one_of(  # each ends with a run that may show what the one before 
     st.tuples(hands, nights(), st.just(Night())),
     st.tuples(nights(), st.one_of(hands, st.just(Confirm())), calm),
 )
-steps: st.SearchStrategy[list[Step]] = st.lists(chapters, min_size=1, max_size=2).map(lambda some: [*chain(*some)])
+steps: st.SearchStrategy[list[Step]] = st.lists(chapters, min_size=1, max_size=CHAPTERS).map(
+    lambda some: [*chain(*some)]
+)
 
 
 @dataclass(frozen=True)
