@@ -80,6 +80,9 @@ class Story:
     drift: set[str] = field(default_factory=set)  # rows that somebody touched since Dataverse was read
     emptied: set[str] = field(default_factory=set)  # rows whose profile was deleted since then
     ours: dict[str, set[str | None]] = field(default_factory=dict)  # what the app may have written last
+    fresh: bool = True  # no run has come to its end
+    stranger: bool = False  # the lookup is another one than the runs know
+    known_lookup: int = 0
     held: Held | None = None
     overtaken: Held | None = None
 
@@ -104,6 +107,7 @@ class Story:
             return
         dataverse = self.world.dataverse
         nothing_there = not dataverse.lookup and not self.world.by_code
+        planned_with = dataverse.lookup
         task = self.world.plan(night.mode)
         dataverse.lookup = dataverse.lookup or 1
         born = self.wanted - {one for one in night.unborn if profile(one) not in dataverse.profiles}
@@ -115,6 +119,7 @@ class Story:
             self.overtaken = None
             self._remove_profiles(night)
             return
+        assert task.read or not self.fresh | self.stranger, "memory is not enough"
         run = Carried(self, task, night, seen, known)
         run.read = task.read and not nothing_there
         run.send(ROWS)
@@ -124,6 +129,7 @@ class Story:
             self.world.leave(task)
             return
         ended = run.commit()
+        self.fresh, self.stranger, self.known_lookup = self.fresh and bool(run.open), False, planned_with
         run.check(ended)
         if ended.confirmable:
             self.held = Held(task, {row: run.target(row) for row in run.held})
@@ -195,9 +201,11 @@ class Story:
         dataverse, row = self.world.dataverse, guid(hand.row)
         if hand.what == "lose state":
             self.world.lose_state()
+            self.fresh, self.known_lookup = True, 0
             self.overtaken, self.held = self.held or self.overtaken, None
         elif hand.what == "recreate lookup" and dataverse.lookup:
             dataverse.lookup += 1
+            self.stranger = bool(self.known_lookup)
             self.drift |= {one for one, to in self.there.items() if to}
             dataverse.links = dict.fromkeys(self.there)
         elif hand.what == "swap codes" and self.world.by_code:
@@ -318,6 +326,9 @@ class Carried:
                 continue
             kept = self.target(row) is None and self.story.world.keep
             assert now == (self.seen[row] if row in self.held or kept else self.target(row)), row
+        waiting = {row for row, (_, mark) in self.story.world.state().items() if mark == "missing"}
+        if not self.story.world.by_code:
+            assert waiting <= self.story.rows().keys(), "a row that left is not waited for"
         self._check_counts(ended)
 
     def check_state(self) -> None:
