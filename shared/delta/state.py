@@ -102,6 +102,12 @@ def conclude(
     """
     create(connection, "progress", {"chunk": "INTEGER", "sent": "INTEGER", "begun": "INTEGER"}, progress)
     create(connection, "exception", {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}, exceptions)
+    _say_what_became(connection, delta)
+    _say_what_is_held(connection)
+    return _counts(connection)
+
+
+def _say_what_became(connection: duckdb.DuckDBPyConnection, delta: Path) -> None:
     connection.execute(f"""
         CREATE TABLE result AS
         SELECT d.id, d.op, d.entry, d.born,
@@ -115,6 +121,9 @@ def conclude(
         FROM read_parquet({sql.text(str(delta))}) AS d
         LEFT JOIN progress AS p USING (chunk)
         LEFT JOIN exception AS e USING (id)""")
+
+
+def _say_what_is_held(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE VIEW next_state AS
         SELECT s.id, s.entry,
@@ -133,7 +142,6 @@ def conclude(
         SELECT id, entry, 'uncertain', born FROM result
         WHERE (outcome = 'uncertain' OR uncertain) AND op = 'create' AND outcome <> 'missing'
               AND id NOT IN (SELECT id FROM state)""")
-    return _counts(connection)
 
 
 def newly_missing(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[int, list[str]]:
