@@ -322,8 +322,8 @@ class Carried:
         for row, now in self.story.there.items():
             if row in self.story.drift or row in self.refused:
                 continue
-            if row in self.story.emptied and self.seen[row] not in self.story.world.dataverse.profiles:
-                continue
+            if self.seen[row] and now is None and self.seen[row] not in self.story.world.dataverse.profiles:
+                continue  # emptied by this very run, with the profile
             kept = self.target(row) is None and self.story.world.keep
             assert now == (self.seen[row] if row in self.held or kept else self.target(row)), row
         waiting = {row for row, (_, mark) in self.story.world.state().items() if mark == "missing"}

@@ -1,0 +1,45 @@
+"""What the app cannot know of a link must not let a wrong one stand, nor an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.support.deltas import guid
+from tests.support.link_story import Night, Story, profile
+from tests.support.link_world import Dataverse, World, surroundings
+
+ONE, TWO, THREE, BOTH, NOBODY = (frozenset(some) for some in ({1}, {2}, {3}, {1, 2}, set[int]()))
+EVERYBODY = frozenset({1, 2, 3})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def app() -> Iterator[None]:
+    with surroundings():
+        yield
+
+
+def told(nights: Sequence[Night], *, keep: bool = False, restricts: bool = True) -> Story:
+    """What two rows have come through, of which the second is always of the second customer."""
+    rows = {guid(1): None, guid(2): None}
+    codes = {row: row for row in rows}
+    there = Dataverse(dict(rows), codes, lookup=1, restricts=restricts)
+    story = Story(World(keep=keep, brake_percent=100, dataverse=there))
+    for night in (Night(claims={1: ONE, 2: TWO}, toggled=EVERYBODY), *nights):
+        story.tell(night)
+    return story
+
+
+@pytest.mark.xfail(strict=True, reason="the link from before stands in the state, and that one may be right")
+@pytest.mark.parametrize("lost", [Night(claims={1: THREE}, sent=0), Night(claims={1: THREE}, committed=False)])
+def test_an_uncertain_link_of_a_row_of_two_customers_is_cleared_where_it_is_to_a_third(lost: Night) -> None:
+    story = told([lost, Night(claims={1: BOTH})])
+    assert story.there[guid(1)] != profile(3)
+
+
+@pytest.mark.xfail(strict=True, reason="reading forgets the birth of the profile that such a link points to")
+def test_a_kept_link_that_went_with_its_profile_is_set_again_when_both_come_back() -> None:
+    gone, reborn = Night(toggled=ONE), Night(claims={1: ONE}, toggled=ONE)
+    story = told([Night(claims={1: NOBODY}), Night(mode="verify"), gone, reborn], keep=True, restricts=False)
+    assert story.there[guid(1)] == profile(1)
