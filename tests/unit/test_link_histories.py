@@ -18,7 +18,7 @@ from tests.support.deltas import guid
 from tests.support.link_story import Confirm, Hand, Mode, Night, Step, Story, What, profile
 from tests.support.link_world import Dataverse, World, surroundings
 
-EXAMPLES = 10_000 if os.environ.get("SOAK") else 300
+EXAMPLES = 10_002 if os.environ.get("SOAK") else 300
 CHAPTERS = 3 if os.environ.get("SOAK") else 1
 ROWS, CUSTOMERS = st.integers(1, 7), st.integers(1, 4)
 MODES: tuple[Mode, ...] = ("incremental", "incremental", "incremental", "verify", "full", "plan")
@@ -112,9 +112,14 @@ def app(pytestconfig: pytest.Config) -> Iterator[None]:
     sys.stderr.write(f"\n{EXAMPLES:,} histories of links (seed {seed}): {time.monotonic() - begun:.0f} s\n")
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(starts, first, steps)
-def test_links_are_what_unification_says_whatever_the_history(start: Start, opening: Night, then: list[Step]) -> None:
-    story = Story(start.world())
+@pytest.mark.parametrize("kind", ["a new lookup", "links that were there", "rows named by texts"])
+@settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(start=starts, opening=first, then=steps)
+def test_links_are_what_unification_says_whatever_the_history(
+    kind: str, start: Start, opening: Night, then: list[Step]
+) -> None:
+    by_code = kind == "rows named by texts"
+    lookup = start.lookup if by_code else kind == "links that were there"
+    story = Story(replace(start, by_code=by_code, lookup=lookup).world())
     for step in (opening, *then):
         story.tell(step)
