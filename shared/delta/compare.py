@@ -71,8 +71,10 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     """
     # Columns of Dataverse have an underscore in their names: those of the plan have none here.
     known = "(s.id IS NOT NULL AND s.mark <> 'missing')"
-    changed = f"NOT {known} OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry OR s.born <> d.target"
+    reborn = "" if rows.read else " OR s.born <> d.target"  # what was read is there, whatever became of its profile
+    changed = f"NOT {known} OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry{reborn}"
     again = "true" if policy.full else changed
+    doubtful = "s.mark = 'uncertain' OR NOT list_contains(d.candidates, s.entry)"
     connection.execute(f"""
         CREATE TABLE staged AS
         WITH drafted AS (
@@ -87,7 +89,7 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
         )
         SELECT d.id, d.entry, d.rowfault AS fault, d.expired, d.absent, {known} AS known,
                coalesce(s.mark = 'missing', false) AS retry, coalesce(s.mark = 'foreign', false) AS isforeign,
-               d.rowfault IS NOT NULL AND {known} AND NOT coalesce(list_contains(d.candidates, s.entry), true) AS wrong,
+               d.rowfault IS NOT NULL AND {known} AND d.candidates IS NOT NULL AND ({doubtful}) AS wrong,
                coalesce(d.target, s.born, CASE WHEN d.rowfault IS NULL THEN {sql.text(birth)} END) AS born,
                CASE WHEN d.rowfault IS NOT NULL OR d.id IS NULL THEN d.sourcekey END AS source_key,
                CASE WHEN d.rowfault IS NULL AND NOT d.absent AND ({again}) THEN d.record END AS record

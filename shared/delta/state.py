@@ -67,7 +67,7 @@ def found(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute("""
         CREATE TABLE state AS
-        SELECT t.id, t.profile AS entry, NULL AS born,
+        SELECT t.id, t.profile AS entry, CASE WHEN f.entry = t.profile THEN f.born END AS born,
                CASE WHEN f.mark = 'uncertain' OR (f.entry = t.profile AND f.mark = '') THEN ''
                     WHEN f.entry = t.profile AND f.mark = 'kept' THEN 'kept'
                     ELSE 'foreign' END AS mark

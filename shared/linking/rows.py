@@ -55,6 +55,7 @@ class LinkTarget:
             select, "fault", self.record("profile"), "profile",
             absent="id NOT IN (SELECT id FROM there)" if read else "false",
             born="born",
+            read=read,
             candidates="candidates",
             unnamed=f"id IS NULL OR fault = {sql.text(texts.KEY_IS_NO_GUID)}",
         )  # fmt: skip

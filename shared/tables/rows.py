@@ -33,6 +33,7 @@ class Rows:
     expired: str = "false"  # SQL: the row is valid and too old to be hydrated
     absent: str = "false"  # SQL: the row is known not to exist in Dataverse, so that it cannot be changed there
     born: str = "NULL::VARCHAR"  # SQL: of a link the birth of its profile; where that is another one, it is set again
+    read: bool = False  # `state` is what Dataverse was just found to hold
     candidates: str = "NULL::UUID[]"  # SQL: of a faulty row the entries that may be right; NULL: any may be
     unnamed: str = "id IS NULL"  # SQL over `staged`: nobody knows which row it is
 

@@ -31,14 +31,12 @@ def told(nights: Sequence[Night], *, keep: bool = False, restricts: bool = True)
     return story
 
 
-@pytest.mark.xfail(strict=True, reason="the link from before stands in the state, and that one may be right")
 @pytest.mark.parametrize("lost", [Night(claims={1: THREE}, sent=0), Night(claims={1: THREE}, committed=False)])
 def test_an_uncertain_link_of_a_row_of_two_customers_is_cleared_where_it_is_to_a_third(lost: Night) -> None:
     story = told([lost, Night(claims={1: BOTH})])
     assert story.there[guid(1)] != profile(3)
 
 
-@pytest.mark.xfail(strict=True, reason="reading forgets the birth of the profile that such a link points to")
 def test_a_kept_link_that_went_with_its_profile_is_set_again_when_both_come_back() -> None:
     gone, reborn = Night(toggled=ONE), Night(claims={1: ONE}, toggled=ONE)
     story = told([Night(claims={1: NOBODY}), Night(mode="verify"), gone, reborn], keep=True, restricts=False)
