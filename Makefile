@@ -9,7 +9,7 @@ up: setup  ## the local stack stays up
 
 test: check  ## everything that is checked, on two cores; the tests of one file with processes of their own stay together
 	$(PYTHON) -m pytest tests/unit --numprocesses 2
-	$(PYTHON) -m pytest tests/integration tests/faults --numprocesses 2 --dist loadfile
+	$(PYTHON) -m pytest tests/faults tests/integration --numprocesses 2 --dist loadfile
 
 check: setup  ## style and types only
 	$(PYTHON) -m ruff check
