@@ -7,9 +7,10 @@ demo: setup  ## a day and the next one, from files to Dataverse
 up: setup  ## the local stack stays up
 	@$(PYTHON) -m local up
 
-test: check  ## everything that is checked, on two cores; the tests of one file with processes of their own stay together
-	$(PYTHON) -m pytest tests/unit --numprocesses 2
-	$(PYTHON) -m pytest tests/faults tests/integration --numprocesses 2 --dist loadfile
+# The longest files come first. Tests with processes of their own wait much: three workers keep two cores busy.
+test: check  ## everything that is checked; the tests of one file stay together
+	$(PYTHON) -m pytest tests/faults tests/unit/test_link_histories.py tests/integration tests/unit \
+		--numprocesses 3 --dist loadfile
 
 check: setup  ## style and types only
 	$(PYTHON) -m ruff check
