@@ -348,6 +348,8 @@ class Carried:
         moved = {row for row in moved if self.read or row not in story.drift}
         cleared = {row for row in moved if self.attempted[row] is None}
         others = {row for row in moved - cleared if self.seen[row] not in self._ours.get(row, set())}
+        # Not shown here: whose the link of an uncertain row is. test_link_unknowns.py has what goes wrong with those.
+        others -= {row for row, (_, mark) in self.known.items() if mark == "uncertain"}
         known = len([to for to in self.seen.values() if to]) if self.read else len(self.known)
         affected = len(cleared | others)
         assert affected <= BRAKE_ROWS or affected * 100 <= story.world.brake_percent * known

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.support.deltas import guid
-from tests.support.link_story import Night, Story, profile
+from tests.support.link_story import Hand, Night, Story, profile
 from tests.support.link_world import Dataverse, World, surroundings
 
 ONE, TWO, THREE, BOTH, NOBODY = (frozenset(some) for some in ({1}, {2}, {3}, {1, 2}, set[int]()))
@@ -41,3 +41,16 @@ def test_a_kept_link_that_went_with_its_profile_is_set_again_when_both_come_back
     gone, reborn = Night(toggled=ONE), Night(claims={1: ONE}, toggled=ONE)
     story = told([Night(claims={1: NOBODY}), Night(mode="verify"), gone, reborn], keep=True, restricts=False)
     assert story.there[guid(1)] == profile(1)
+
+
+@pytest.mark.xfail(strict=True, reason="whatever stands in a row whose write had no answer is taken for the app's own")
+def test_links_that_others_wrote_after_a_run_was_lost_are_held_by_the_brake() -> None:
+    rows = range(1, 5)
+    there = Dataverse(dict.fromkeys(map(guid, rows)), {guid(row): guid(row) for row in rows}, lookup=1)
+    story = Story(World(brake_percent=10, dataverse=there))
+    story.tell(Night(claims=dict.fromkeys(rows, ONE), toggled=EVERYBODY))
+    story.tell(Night(claims=dict.fromkeys(rows, TWO), committed=False))
+    for row in rows:
+        story.tell(Hand("link", row, 3))
+    story.tell(Night(mode="verify"))
+    assert set(story.there.values()) == {profile(3)}
