@@ -123,8 +123,8 @@ def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path
     services.blobs.upload(path, file)
     pointer = Pointer(
         path, run.id, task.attempt, task.subject, task.kind, task.origin,
-        configuration=task.configuration or known.configuration, succeeded=known.succeeded or not task.failure,
-        etag=known.etag,
+        configuration=task.configuration or known.configuration,
+        succeeded=known.succeeded or not (task.failure or task.confirms), etag=known.etag,
     )  # fmt: skip
     services.store.save_pointer(run.organization_id, prefix, pointer)
 

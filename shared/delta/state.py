@@ -58,8 +58,9 @@ def nothing(connection: duckdb.DuckDBPyConnection) -> None:
 def found(connection: duckdb.DuckDBPyConnection) -> None:
     """Let `state` be what `there` (id, profile: the links of a source table in Dataverse) says, whoever wrote it.
 
-    A link that is another one than the app's last is foreign; whether an uncertain one was written is known now. Of a
-    row that was read twice, because it moved from one page to the next, the last counts.
+    A link that is another one than the app's last is foreign, of an uncertain row too: if it is what was sent, it most
+    likely is what unification says, and adopted. Of a row that was read twice, because it moved from one page to the
+    next, the last counts.
     """
     connection.execute("DELETE FROM there WHERE rowid NOT IN (SELECT max(rowid) FROM there GROUP BY id)")
     connection.execute(
@@ -68,7 +69,7 @@ def found(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE TABLE state AS
         SELECT t.id, t.profile AS entry, CASE WHEN f.entry = t.profile THEN f.born END AS born,
-               CASE WHEN f.mark = 'uncertain' OR (f.entry = t.profile AND f.mark = '') THEN ''
+               CASE WHEN f.entry = t.profile AND f.mark IN ('', 'uncertain') THEN ''
                     WHEN f.entry = t.profile AND f.mark = 'kept' THEN 'kept'
                     ELSE 'foreign' END AS mark
         FROM there AS t LEFT JOIN former AS f ON f.id = t.id AND f.mark <> 'missing'

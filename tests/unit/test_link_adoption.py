@@ -98,7 +98,8 @@ def test_a_link_that_is_right_is_the_apps_own_whoever_wrote_it(connection: duckd
 
 
 @pytest.mark.parametrize(("mark", "entry", "expected"), [
-    ("", A, ""), ("", B, "foreign"), ("uncertain", B, ""), ("foreign", A, "foreign"), ("kept", A, "kept"),
+    ("", A, ""), ("", B, "foreign"), ("uncertain", A, ""), ("uncertain", B, "foreign"), ("foreign", A, "foreign"),
+    ("kept", A, "kept"),
 ])  # fmt: skip
 def test_what_the_app_wrote_is_not_foreign(
     connection: duckdb.DuckDBPyConnection, mark: str, entry: str, expected: str
