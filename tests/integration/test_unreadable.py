@@ -119,7 +119,7 @@ def test_files_without_fault_are_read_alike_with_and_without_mending(reader: Rea
 @pytest.mark.parametrize(
     ("content", "form", "expected"),
     [
-        (gzip.compress(b"1,\xff,3\n"), {"compression": "gzip"}, ("1", BAD, "3")),
+        (gzip.compress(b"1,\xff,3\n", mtime=0), {"compression": "gzip"}, ("1", BAD, "3")),
         ("1,x,3\n".encode("utf-16-le").replace(b"x\0", b"\x3d\xd8"), {"encoding": "utf-16-le"}, ("1", BAD, "3")),
         ("1,x,3\r\n".encode("utf-16").replace(b"x\0", b"\x00\xdc"), {"encoding": "utf-16"}, ("1", BAD, "3")),
         (b"1,\x81,\xe9\n", {"encoding": "cp1252"}, ("1", BAD, "é")),
