@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 
 from shared import lifecycle
 from shared.dataverse import bulk
-from shared.dataverse.bulk import RowFault, TableName
+from shared.dataverse.bulk import RowFault, TableName, Writer
 from shared.dataverse.client import Client
+from shared.dataverse.sizing import Sizes
 from shared.delta import chunks
 from shared.errors import (
     ClaimLostError,
@@ -129,30 +130,50 @@ class _Sending:
 
     def _send_all(self) -> None:
         records = chunks.unpack(self._services.blobs.read(paths.chunk(self._folder, self._chunk.number)))
-        size = self._services.settings.dataverse_batch_rows
         self._exceptions = self._known_exceptions()
         while self._chunk.sent < len(records):
             start = self._chunk.sent
-            end = min(start + size, len(records))
+            end = min(start + self._call_rows(), len(records))
             self._chunk = self._claim(self._chunk, begun=max(end, self._chunk.begun))
             faults = self._call(records[start:end])
             self._note(start, end, records, faults)
             self._chunk = replace(self._chunk, sent=end)
 
+    def _call_rows(self) -> int:
+        """How many rows the next call takes."""
+        table, sizes = self._task.set_name, self._sizes
+        if self._removes_rows:
+            return sizes.singles(table, bulk.DELETE).rows()
+        return sizes.bulk(table, bulk.UPSERT if self._task.kind is Kind.TABLE else bulk.UPDATE).rows()
+
     def _call(self, records: list[bytes]) -> list[RowFault]:
+        client = self._client
+        links = self._task.kind is Kind.LINK
         table = TableName(self._task.set_name, self._logical_name)
-        key = self._task.primary_id
-        if self._chunk.stage == self._task.remove_stage and self._task.kind is Kind.TABLE:
-            return bulk.delete(self._client, table, [record.decode() for record in records], before=self._before)
-        if self._task.kind is Kind.TABLE:
-            return bulk.upsert(self._client, table, records, key=key, before=self._before)
-        faults = bulk.update(self._client, table, records, key=key, before=self._before, bypass=True)
-        self._chunk = replace(self._chunk, custom_logic=self._chunk.custom_logic or not self._client.bypass_in_force)
+        writer = Writer(client, table, self._sizes, self._before, bypass=links)
+        if self._removes_rows:
+            return writer.delete([record.decode() for record in records])
+        if not links:
+            return writer.upsert(records, key=self._task.primary_id)
+        faults = writer.update(records, key=self._task.primary_id)
+        self._chunk = replace(self._chunk, custom_logic=self._chunk.custom_logic or not client.bypass_in_force)
         return faults
 
     @property
+    def _removes_rows(self) -> bool:
+        return self._chunk.stage == self._task.remove_stage and self._task.kind is Kind.TABLE
+
+    @property
+    def _url(self) -> str:
+        return self._services.environment(self._run.environment).dataverse_url
+
+    @property
+    def _sizes(self) -> Sizes:
+        return self._services.dataverse.sizes(self._url)
+
+    @property
     def _client(self) -> Client:
-        return self._services.dataverse.client(self._services.environment(self._run.environment).dataverse_url)
+        return self._services.dataverse.client(self._url)
 
     @property
     def _logical_name(self) -> str:

@@ -14,6 +14,7 @@ from shared.clock import Clock
 from shared.dataverse.client import Client
 from shared.dataverse.limiter import Limiter
 from shared.dataverse.signin import Credentials, TokenSource
+from shared.dataverse.sizing import Sizes
 from shared.errors import ConfigurationError
 from shared.lake.storage import Lake
 from shared.runs.queues import Queues
@@ -60,6 +61,7 @@ class Organizations:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._clients: dict[str, Client] = {}
+        self._sizes: dict[str, Sizes] = {}
         self._lock = Lock()
 
     @cached_property
@@ -68,6 +70,11 @@ class Organizations:
         return TokenSource(
             Credentials(s.tenant_id, s.client_id, s.client_secret, s.client_certificate, authority=s.authority)
         )
+
+    def sizes(self, url: str) -> Sizes:
+        """What calls to an organization took, whichever user made them."""
+        with self._lock:
+            return self._sizes.setdefault(url, Sizes(most=self._settings.dataverse_batch_rows))
 
     def client(self, url: str) -> Client:
         """The client of an organization."""

@@ -58,7 +58,7 @@ APP_SETTINGS = (
         "Connect here instead of to the organization's own URL; `{host}` stands for the URL's host.",
     ),
     AppSetting("DATAVERSE_TIMEOUT_SECONDS", "120", "no", "Time limit of one request to Dataverse."),
-    AppSetting("DATAVERSE_BATCH_ROWS", "200", "no", "Rows of one bulk call, 1 to 1000."),
+    AppSetting("DATAVERSE_BATCH_ROWS", "1000", "no", "Most rows of one bulk call, 1 to 1000."),
     AppSetting("PLAN_MEMORY_LIMIT", "1GB", "no", "Memory for the plan of a table; more is spilled to disk."),
     AppSetting("PLAN_THREADS", "2", "no", "Threads for the plan of a table."),
     AppSetting("RECONCILE_SCHEDULE", "0 * * * * *", "no", "NCRONTAB of reconciliation; read by the host."),

@@ -15,6 +15,7 @@ from shared.dataverse.client import Client
 from shared.dataverse.errors import AmbiguousError
 from shared.dataverse.limiter import Limiter
 from shared.dataverse.patience import Patience
+from shared.dataverse.sizing import Sizes
 from shared.errors import ClaimLostError, ConfigurationError, ThrottledError, TransientError
 
 URL = "https://contoso.crm.dynamics.com"
@@ -277,7 +278,7 @@ def records(count: int) -> list[bytes]:
 
 
 def upsert(client: Client, count: int) -> list[bulk.RowFault]:
-    return bulk.upsert(client, CONTACTS, records(count), key="contactid", before=lambda: None)
+    return bulk.Writer(client, CONTACTS, Sizes(), lambda: None).upsert(records(count), key="contactid")
 
 
 def sent(script: Script) -> list[int]:
@@ -296,13 +297,13 @@ def test_the_body_of_a_bulk_call_is_the_records_unchanged(client: Client, script
 
 def test_nothing_is_sent_for_nothing(client: Client, script: Script) -> None:
     assert upsert(client, 0) == []
-    assert bulk.delete(client, CONTACTS, [], before=lambda: None) == []
+    assert bulk.Writer(client, CONTACTS, Sizes(), lambda: None).delete([]) == []
     assert script.asked == []
 
 
 def test_two_records_of_one_row_are_a_mistake_of_the_caller(client: Client) -> None:
     with pytest.raises(ValueError, match="two records"):
-        bulk.upsert(client, CONTACTS, records(2) + records(1), key="contactid", before=lambda: None)
+        bulk.Writer(client, CONTACTS, Sizes(), lambda: None).upsert(records(2) + records(1), key="contactid")
 
 
 @pytest.mark.parametrize(

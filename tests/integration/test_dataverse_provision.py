@@ -14,6 +14,7 @@ from shared.dataverse import bulk, metadata, solution
 from shared.dataverse.client import Client
 from shared.dataverse.patience import Patience
 from shared.dataverse.schema import ColumnSchema, LookupSchema, Schema, TableSchema, provision
+from shared.dataverse.sizing import Sizes
 from shared.errors import ConfigurationError
 from tests.support.local_dataverse import CRM, Api, client_of, running
 
@@ -315,7 +316,7 @@ def test_a_time_without_a_zone_is_provisioned_written_and_read(api: Api, client:
     key, moment = str(uuid.UUID(int=7)), "1985-06-30T00:00:00Z"
     record = f'{{"@odata.type":"{CRM}xy_profile","xy_profileid":"{key}","xy_born":"{moment}"}}'
     target = bulk.TableName(found.set_name, found.logical_name)
-    assert bulk.upsert(client, target, [record.encode()], key="xy_profileid", before=lambda: None) == []
+    assert bulk.Writer(client, target, Sizes(), lambda: None).upsert([record.encode()], key="xy_profileid") == []
     assert api.get(f"{found.set_name}({key})?$select=xy_born")["xy_born"] == moment
 
 

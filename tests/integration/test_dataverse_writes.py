@@ -19,6 +19,7 @@ from shared.dataverse.limiter import Limiter
 from shared.dataverse.patience import Patience
 from shared.dataverse.schema import ColumnSchema, LookupSchema, Schema, TableSchema, provision
 from shared.dataverse.signin import Credentials, TokenSource
+from shared.dataverse.sizing import Sizes
 from shared.errors import ClaimLostError, ConfigurationError, ThrottledError
 
 HEADER = "loopback only"
@@ -125,7 +126,7 @@ def go() -> None:
 
 def put(organization: Organization, table: bulk.TableName, *records: bytes) -> list[bulk.RowFault]:
     key = "contactid" if table == CONTACT else KEY
-    return bulk.upsert(organization.client, table, records, key=key, before=go)
+    return bulk.Writer(organization.client, table, Sizes(), go).upsert(records, key=key)
 
 
 def test_a_table_is_created_with_columns_of_every_kind(organization: Organization) -> None:
@@ -279,7 +280,7 @@ def test_only_the_row_at_fault_is_refused(
 def test_finding_the_rows_at_fault_takes_three_requests(organization: Organization, profiles: bulk.TableName) -> None:
     records = [profile(i, msdynci_city="x" * (4001 if i % 100 == 50 else 1)) for i in range(200)]
     sent: list[int] = []
-    faults = bulk.upsert(organization.client, profiles, records, key=KEY, before=lambda: sent.append(1))
+    faults = bulk.Writer(organization.client, profiles, Sizes(), lambda: sent.append(1)).upsert(records, key=KEY)
     assert [fault.index for fault in faults] == [50, 150]
     assert len(sent) == 3
 
@@ -304,7 +305,7 @@ def links(organization: Organization) -> dict[str, str | None]:
 
 
 def relink(organization: Organization, *records: bytes, bypass: bool = False) -> list[bulk.RowFault]:
-    return bulk.update(organization.client, CONTACT, records, key="contactid", before=go, bypass=bypass)
+    return bulk.Writer(organization.client, CONTACT, Sizes(), go, bypass=bypass).update(records, key="contactid")
 
 
 def test_links_are_set_cleared_and_missing_rows_reported(organization: Organization, profiles: bulk.TableName) -> None:
@@ -345,7 +346,7 @@ def test_rows_are_deleted_unless_others_refer_to_them(organization: Organization
     put(organization, CONTACT, contact(1000, lastname="n"))
     relink(organization, link(1000, 5, profiles))
     ids = [guid(i) for i in range(240)]  # the last ten do not exist
-    faults = bulk.delete(organization.client, profiles, ids, before=go)
+    faults = bulk.Writer(organization.client, profiles, Sizes(), go).delete(ids)
     assert [(fault.index, fault.kind) for fault in faults] == [(5, "referenced")]
     assert [row[KEY] for row in organization.rows(profiles.set_name, KEY)] == [guid(5)]
 
@@ -363,7 +364,7 @@ def test_writes_are_repeated_through_passing_faults(
     records = [profile(i, msdynci_city="x" * (4001 if i == 3 else 1)) for i in range(30)]
     assert [found.index for found in put(organization, profiles, *records)] == [3]
     organization.faults({"match": "$batch", **one})
-    assert bulk.delete(organization.client, profiles, [guid(i) for i in range(30)], before=go) == []
+    assert bulk.Writer(organization.client, profiles, Sizes(), go).delete([guid(i) for i in range(30)]) == []
     assert organization.rows(profiles.set_name, KEY) == []
 
 
@@ -396,7 +397,7 @@ def test_a_lost_claim_stops_before_the_next_request(organization: Organization, 
 
     records = [profile(i, msdynci_city="x" * (4001 if i == 3 else 1)) for i in range(30)]
     with pytest.raises(ClaimLostError):
-        bulk.upsert(organization.client, profiles, records, key=KEY, before=before)
+        bulk.Writer(organization.client, profiles, Sizes(), before).upsert(records, key=KEY)
     assert len(calls) == 2
     assert organization.rows(profiles.set_name, KEY) == []
 

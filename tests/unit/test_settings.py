@@ -39,7 +39,7 @@ def faults(folder: Path, text: str = MINIMAL, environ: Mapping[str, str] = NEEDE
 def test_the_least_that_works_takes_every_default(tmp_path: Path) -> None:
     found = settings(tmp_path)
     assert (found.lake_container, found.hydration_container) == ("customerinsights", "hydration")
-    assert (found.dataverse_timeout_seconds, found.lease_seconds, found.dataverse_batch_rows) == (120, 300, 200)
+    assert (found.dataverse_timeout_seconds, found.lease_seconds, found.dataverse_batch_rows) == (120, 300, 1000)
     assert (found.plan_memory_limit, found.plan_threads) == ("1GB", 2)
     assert found.authority == "https://login.microsoftonline.com"
     assert found.hydration.publisher_prefix == "msdynci"
