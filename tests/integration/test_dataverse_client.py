@@ -347,8 +347,8 @@ def test_giving_up_after_a_lost_answer_leaves_the_rows_uncertain(client: Client,
 
 def test_a_batch_that_is_answered_in_part_is_completed(client: Client, script: Script) -> None:
     no = refusal(400, "0x80040265", "Our plug-in says no.")
-    first_half = [no, multipart([204, 429, 204], "Retry-After: 1"), multipart([400])]
-    script.answers = [no, *first_half, Answer(status=204)]
+    halves = [no, Answer(status=204)]
+    script.answers = [no, *halves, multipart([204, 429, 204], "Retry-After: 1"), multipart([400])]
     faults = upsert(client, 6)
     assert [(fault.index, fault.kind, fault.code) for fault in faults] == [(1, "rejected", "0x80040265")]
     assert len(script.asked) == 5

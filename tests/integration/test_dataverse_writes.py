@@ -285,6 +285,35 @@ def test_finding_the_rows_at_fault_takes_three_requests(organization: Organizati
     assert len(sent) == 3
 
 
+def test_rows_of_two_faults_take_three_requests(organization: Organization, profiles: bulk.TableName) -> None:
+    faulty = {20: {"msdynci_city": "x" * 4001}, 90: {"msdynci_visits": 2**31}, 91: {"msdynci_birthday": "no date"}}
+    records = [profile(i, **faulty.get(i, {"msdynci_city": "fine"})) for i in range(200)]
+    sent: list[int] = []
+    faults = bulk.Writer(organization.client, profiles, Sizes(), lambda: sent.append(1)).upsert(records, key=KEY)
+    assert [fault.index for fault in faults] == [20, 90, 91]
+    assert len(sent) == 3
+    assert len(organization.rows(profiles.set_name, KEY)) == 197
+
+
+def test_where_refused_rows_are_common_no_call_is_split(organization: Organization, profiles: bulk.TableName) -> None:
+    """An error that names no row: the first call is split in vain, the others go into a batch at once."""
+    sent: list[int] = []
+    writer = bulk.Writer(organization.client, profiles, Sizes(), lambda: sent.append(1))
+    for start in (0, 200, 400):
+        rows = range(start, start + 200)
+        records = [profile(i, msdynci_birthday="no date" if i % 50 == 25 else "2000-01-01") for i in rows]
+        assert [start + fault.index for fault in writer.upsert(records, key=KEY)] == [i for i in rows if i % 50 == 25]
+    assert len(sent) == 4 + 2 + 2
+    assert len(organization.rows(profiles.set_name, KEY)) == 600 - 12
+
+
+def test_a_single_row_at_fault_costs_its_half(organization: Organization, profiles: bulk.TableName) -> None:
+    records = [profile(i, msdynci_birthday="no date" if i == 150 else "2000-01-01") for i in range(200)]
+    assert [fault.index for fault in put(organization, profiles, *records)] == [150]
+    counted = organization.statistics()["requests"]
+    assert (counted["UpsertMultiple"], counted["$batch"]) == (2, 1)
+
+
 def test_an_unknown_column_fails_the_whole_task(organization: Organization, profiles: bulk.TableName) -> None:
     with pytest.raises(ConfigurationError, match="msdynci_nope"):
         put(organization, profiles, profile(1, msdynci_nope="x"))

@@ -1,0 +1,85 @@
+"""How many rows a call takes."""
+
+import pytest
+
+from shared.dataverse.sizing import CALL_SECONDS, FIRST_ROWS, MOST_ROWS, Sizes, Sizing
+
+
+def answered(sizing: Sizing, calls: int, *, request: float, row: float) -> Sizing:
+    """After so many calls to a Dataverse that takes so many seconds a request and a row."""
+    for _ in range(calls):
+        rows = sizing.rows()
+        sizing.answered(rows, request + row * rows)
+    return sizing
+
+
+@pytest.mark.parametrize(("row", "rows"), [(0.01, 400), (0.04, 100), (0.2, 20), (8.0, 1)])
+def test_a_call_comes_to_last_as_long_as_it_should(row: float, rows: int) -> None:
+    assert answered(Sizing(), 40, request=0.0, row=row).rows() == pytest.approx(rows, abs=2)
+
+
+def test_a_fast_dataverse_gets_the_most_rows_within_ten_calls() -> None:
+    assert answered(Sizing(), 10, request=0.05, row=0.0001).rows() == MOST_ROWS
+
+
+def test_a_setting_caps_the_rows() -> None:
+    sizing = answered(Sizes(most=300).bulk("contacts", "UpdateMultiple"), 20, request=0.0, row=0.0)
+    assert sizing.rows() == 300
+
+
+def test_one_slow_answer_does_not_undo_what_was_learnt() -> None:
+    sizing = answered(Sizing(), 20, request=0.0, row=0.001)
+    sizing.answered(sizing.rows(), 100.0)
+    assert sizing.rows() == MOST_ROWS * 0.75
+
+
+def test_the_rest_of_a_chunk_teaches_nothing() -> None:
+    sizing = Sizing()
+    sizing.answered(FIRST_ROWS // 3, 30.0)
+    assert sizing.rows() == FIRST_ROWS
+
+
+def test_a_call_that_took_too_long_is_halved_and_grows_again() -> None:
+    sizing = answered(Sizing(), 20, request=0.0, row=0.0)
+    sizing.too_large(800)
+    assert sizing.rows() == 400
+    assert answered(sizing, 20, request=0.0, row=0.0).rows() == MOST_ROWS
+
+
+def test_what_was_refused_for_its_size_is_never_tried_again() -> None:
+    sizing = answered(Sizing(), 20, request=0.0, row=0.0)
+    sizing.too_large(800, for_good=True)
+    assert answered(sizing, 20, request=0.0, row=0.0).rows() == 400
+
+
+def test_a_single_row_is_the_least() -> None:
+    sizing = Sizing()
+    for _ in range(20):
+        sizing.too_large(sizing.rows(), for_good=True)
+    assert answered(sizing, 3, request=9.0, row=9.0).rows() == 1
+
+
+def test_too_many_requests_make_calls_longer_but_not_without_end() -> None:
+    sizing = answered(Sizing(), 40, request=0.0, row=CALL_SECONDS / 100)
+    for _ in range(10):
+        sizing.fewer_requests()
+    assert answered(sizing, 40, request=0.0, row=CALL_SECONDS / 100).rows() == pytest.approx(400, abs=2)
+
+
+def test_whether_rows_are_expected_clean_follows_the_share_refused() -> None:
+    sizing = Sizing()
+    assert sizing.expects_clean(MOST_ROWS)
+    sizing.refused(1_000, 10)
+    assert sizing.expects_clean(60)
+    assert not sizing.expects_clean(100)
+    for _ in range(200):
+        sizing.refused(1_000, 0)
+    assert sizing.expects_clean(MOST_ROWS)
+
+
+def test_each_kind_of_call_to_each_table_learns_for_itself() -> None:
+    sizes = Sizes()
+    answered(sizes.bulk("contacts", "UpsertMultiple"), 20, request=0.0, row=0.0)
+    assert sizes.bulk("contacts", "UpsertMultiple").rows() == MOST_ROWS
+    assert sizes.bulk("contacts", "UpdateMultiple").rows() == FIRST_ROWS
+    assert sizes.bulk("accounts", "UpsertMultiple").rows() == FIRST_ROWS
