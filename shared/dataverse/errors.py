@@ -124,6 +124,7 @@ _NO_SUCH_COLUMN = re.compile(
     re.IGNORECASE,
 )
 _PRIVILEGE_NAME = re.compile(r"\bprv\w+")
+_PRIVILEGE_TABLE = re.compile(r"for entity '(\w+)'")
 _MAX_SIZE = re.compile(r"maximum (request length|message size)|message size quota", re.IGNORECASE)
 
 
@@ -139,7 +140,8 @@ def classify(status: int, code: str, message: str, retry_after: float | None = N
     elif kind is Kind.ROW and _MAX_SIZE.search(message):
         kind, text = _STATUS[413]
     elif kind is Kind.CONFIGURATION and (privilege := _PRIVILEGE_NAME.search(message)):
-        text = f"{text} Missing: {privilege.group()}."
+        on = f" on table {table.group(1)}" if (table := _PRIVILEGE_TABLE.search(message)) else ""
+        text = f"{text} Missing: {privilege.group()}{on}."
     return Fault(kind, status, code, text, message, retry_after)
 
 

@@ -15,6 +15,17 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _TOO_LONG = re.compile(r"length of the '(\w+)' attribute .*maximum allowed length of '(\d+)'", re.DOTALL)
 _OUT_OF_RANGE = re.compile(r"of '(\w+)' .*outside the valid range\D*?(-?[\d.]+) (?:to|-) (-?[\d.]+)", re.DOTALL)
 
+_COLUMN = re.compile(
+    r"'(\w+)' attribute|attribute '(\w+)'|\(property '([\w.@]+)'\)|property named '([\w.@]+)'|[Pp]roperty '([\w.@]+)'"
+    r"|[Vv]alue \S+ of '(\w+)'|(?:field|column)(?: missing)?:? '(\w+)'"
+)
+
+
+def column(message: str) -> str:
+    """The column that an error of a row speaks of, as Dataverse names it; "" where it names none."""
+    found = _COLUMN.search(message)
+    return next(filter(None, found.groups())).partition("@")[0] if found else ""
+
 
 def row_id(record: bytes, key: str) -> str:
     """The GUID of a record, in lower case; `key` is the name of the primary key column. ValueError: it has none."""

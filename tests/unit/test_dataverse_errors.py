@@ -36,6 +36,8 @@ def test_code_and_status_say_what_a_fault_is(status: int, code: str, message: st
 def test_a_missing_privilege_is_named() -> None:
     fault = classify(403, "0x80040220", "Principal user (Id=1, type=8) is missing prvWriteContact privilege (Id=2)")
     assert "Missing: prvWriteContact." in str(fault)
+    on = " on OTC=2 for entity 'contact' (LocalizedName='Contact')"
+    assert "Missing: prvWriteContact on table contact." in str(classify(403, "0x80040220", fault.message + on))
 
 
 def test_a_missing_column_is_named() -> None:
