@@ -22,7 +22,10 @@ from shared.settings.model import (
 )
 from shared.settings.tables import table_options
 
-_KEYS = ("publisher_prefix", "settle_seconds", "whole_within", "environments", "data_sources", "tables", "removal")
+_KEYS = (
+    "publisher_prefix", "settle_seconds", "whole_within", "environments", "data_sources", "tables", "removal",
+    "retention_days",
+)  # fmt: skip
 _FOLDER_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _PREFIX = re.compile(r"(?!mscrm)[a-z][a-z0-9]{1,7}")  # the rule of Dataverse for customization prefixes
 _LOGICAL_NAME = re.compile(r"[a-z][a-z0-9_]{0,127}")
@@ -45,6 +48,7 @@ def parse(content: dict[str, object], faults: list[str], file: str) -> Hydration
         data_sources=_data_sources(top),
         tables=table_options(top),
         removal=_removal(top),
+        retention_days=top.number("retention_days", 30, 1, 3650),
     )
 
 

@@ -108,6 +108,7 @@ class Hydration:
     data_sources: Mapping[str, DataSource]
     tables: Mapping[str, TableOptions]
     removal: Removal
+    retention_days: float = 30  # how long what is left of an ended run is kept: its rejects, its rows, old states
 
     def audience(self, environment: str) -> Audience:
         """Whose profiles an environment unifies; individuals where it is not configured."""
