@@ -1,6 +1,6 @@
-"""The $filter language: comparisons, and, or, not, null, startswith, contains, endswith, and the In function.
+"""The $filter language: comparisons, and, or, not, null, functions on texts and lists, any and all over collections.
 
-`parse` returns a tree; `to_sql` makes a WHERE condition of it, `matches` applies it to metadata kept in memory.
+`parse` returns a tree; conditions.py makes a WHERE condition of it, `matches` applies it to metadata kept in memory.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.dataverse.errors import bad_query, not_supported, unknown_property
-from local.dataverse.metadata import LOOKUPS, Column, Table
-from local.dataverse.storage import quoted
+from local.dataverse.errors import bad_query, not_supported
 
 TOKEN = re.compile(
     r"\s*(?:(?P<guid>[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})"
@@ -20,17 +18,20 @@ TOKEN = re.compile(
     r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
     r"|'(?P<text>(?:[^']|'')*)'"
     r'|"(?P<quoted>[^"]*)"'
+    r"|(?P<enum>[A-Za-z_][\w.]*\.\w+'[^']*')"
     r"|(?P<name>[A-Za-z_][\w./]*)"
-    r"|(?P<mark>[(),=\[\]]))"
+    r"|(?P<mark>[(),=:\[\]]))"
 )
 OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 FUNCTIONS = ("contains", "startswith", "endswith")
-IN = "Microsoft.Dynamics.CRM.In"
+PREFIX = "Microsoft.Dynamics.CRM."
+LISTS = {"In": "in", "NotIn": "not in", "Between": "between", "NotBetween": "not between"}
+LAMBDAS = ("any", "all")
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value in a filter. `kind` is guid, time, number, text, boolean or null."""
+    """A value in a filter. `kind` is guid, time, number, text, boolean, null, or enum (`Type'Member'`)."""
 
     kind: str
     value: Any
@@ -47,10 +48,20 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """`Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['a','b'])`."""
+    """`Microsoft.Dynamics.CRM.In(PropertyName='x',PropertyValues=['a','b'])` and the like. `operator`: see LISTS."""
 
     name: str
     literals: tuple[Literal, ...]
+    operator: str = "in"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantified:
+    """`collection/any(x:x/property eq 1)`, or `all`; `inner` None: there is any at all. Names in it lack the `x/`."""
+
+    name: str
+    quantifier: str
+    inner: Node | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Logic:
     parts: tuple[Node, ...]
 
 
-Node = Compare | Among | Logic
+Node = Compare | Among | Quantified | Logic
 
 
 def parse(text: str) -> Node:
@@ -81,6 +92,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.variable = ""
         self.tokens: list[tuple[str, str]] = []
         position, end = 0, len(text.rstrip())
         while position < end:
@@ -126,29 +138,50 @@ class _Parser:
             raise self.error()
         return self.function(name) if self.ahead() == "(" else self.comparison(name)
 
+    def property(self, name: str) -> str:
+        """Return a property's name without the variable of the lambda around it."""
+        return name.removeprefix(self.variable)
+
     def comparison(self, name: str) -> Node:
         operator = self.take()[1]
         if operator not in OPERATORS:
             raise self.error()
-        return Compare(name, operator, self.literal())
+        return Compare(self.property(name), operator, self.literal())
 
     def function(self, name: str) -> Node:
-        if name == IN:
-            return self.among()
+        if name.rpartition("/")[2] in LAMBDAS:
+            return self.quantified(name)
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) in LISTS:
+            return self.among(LISTS[name.removeprefix(PREFIX)])
         if name not in FUNCTIONS:
             what = f"The function '{name}' in $filter"
             raise not_supported(what)
         self.take("(")
-        column = self.take()[1]
+        column = self.property(self.take()[1])
         self.take(",")
         literal = self.literal()
         self.take(")")
         return Compare(column, name, literal)
 
-    def among(self) -> Node:
+    def quantified(self, name: str) -> Node:
+        collection, _, quantifier = name.rpartition("/")
+        if not collection or self.variable:
+            what = f"'{name}' in $filter"
+            raise not_supported(what)
+        self.take("(")
+        inner = None
+        if self.ahead() != ")":
+            self.variable = self.take()[1] + "/"
+            self.take(":")
+            inner = self.either()
+            self.variable = ""
+        self.take(")")
+        return Quantified(collection, quantifier, inner)
+
+    def among(self, operator: str) -> Node:
         for expected in ("(", "PropertyName", "="):
             self.take(expected)
-        name = str(self.literal().value)
+        name = self.property(str(self.literal().value))
         for expected in (",", "PropertyValues", "=", "["):
             self.take(expected)
         literals = [self.literal()]
@@ -157,7 +190,9 @@ class _Parser:
             literals.append(self.literal())
         for expected in ("]", ")"):
             self.take(expected)
-        return Among(name, tuple(literals))
+        if operator.endswith("between") and len(literals) != 2:
+            raise self.error()
+        return Among(name, tuple(literals), operator)
 
     def literal(self) -> Literal:
         kind, text = self.take()
@@ -171,78 +206,9 @@ class _Parser:
             return Literal("null", None)
         if kind in ("guid", "time"):
             return Literal(kind, text.lower() if kind == "guid" else text)
+        if kind == "enum":
+            return Literal("enum", text.partition("'")[2].removesuffix("'"))
         raise self.error()
-
-
-def to_sql(tree: Node, table: Table) -> tuple[str, list[Any]]:
-    """Return a WHERE condition and its arguments. Raises DataverseError for unknown columns and mismatched types."""
-    if isinstance(tree, Logic):
-        parts = [to_sql(part, table) for part in tree.parts]
-        arguments = [argument for _, found in parts for argument in found]
-        if tree.operator == "not":
-            return f"NOT ({parts[0][0]})", arguments
-        return "(" + f" {tree.operator.upper()} ".join(sql for sql, _ in parts) + ")", arguments
-    column = _column(table, tree.name)
-    if isinstance(tree, Among):
-        arguments = [_argument(column, literal, loose=True) for literal in tree.literals]
-        return f"{_operand(column)} IN ({', '.join('?' * len(arguments))})", arguments
-    return _compare(column, tree)
-
-
-def _column(table: Table, name: str) -> Column:
-    column = table.properties.get(name)
-    if column is None:
-        if "/" in name:
-            what = f"The path '{name}' in $filter"
-            raise not_supported(what)
-        raise unknown_property(name, table.logical_name)
-    return column
-
-
-def _operand(column: Column) -> str:
-    name = quoted(column.logical_name)
-    return f"CAST({name} AS REAL)" if column.kind in ("Decimal", "Money") else name
-
-
-def _compare(column: Column, tree: Compare) -> tuple[str, list[Any]]:
-    operand = _operand(column)
-    if tree.operator in FUNCTIONS:
-        text = str(tree.literal.value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        before, after = tree.operator != "startswith", tree.operator != "endswith"
-        return f"{operand} LIKE ? ESCAPE '\\'", ["%" * before + text + "%" * after]
-    if tree.literal.kind == "null":
-        if tree.operator not in ("eq", "ne"):
-            reason = f"null cannot be compared by '{tree.operator}'."
-            raise bad_query(reason)
-        return f"{operand} IS {'NOT ' * (tree.operator == 'ne')}NULL", []
-    argument = _argument(column, tree.literal)
-    if tree.operator == "ne":
-        return f"{operand} IS NOT ?", [argument]
-    return f"{operand} {OPERATORS[tree.operator]} ?", [argument]
-
-
-def _argument(column: Column, literal: Literal, *, loose: bool = False) -> Any:
-    """Return a literal as SQLite compares it. `loose`: the In function takes every value as a text."""
-    kinds = {"String": "text", "Memo": "text", "DateTime": "time", "Boolean": "boolean", "Uniqueidentifier": "guid"}
-    expected = "guid" if column.kind in LOOKUPS else kinds.get(column.kind, "number")
-    if loose and literal.kind == "text":
-        text = str(literal.value)
-        return text.lower() if expected == "guid" else _number(text) if expected == "number" else text
-    if literal.kind != expected:
-        reason = (
-            "A binary operator with incompatible types was detected. "
-            f"'{column.property_name}' cannot be compared with a {literal.kind}."
-        )
-        raise bad_query(reason)
-    return literal.value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        reason = f"'{text}' is not a number."
-        raise bad_query(reason) from None
 
 
 def matches(tree: Node, properties: Mapping[str, Any]) -> bool:
@@ -250,12 +216,15 @@ def matches(tree: Node, properties: Mapping[str, Any]) -> bool:
     if isinstance(tree, Logic):
         results = (matches(part, properties) for part in tree.parts)
         return not next(results) if tree.operator == "not" else (all if tree.operator == "and" else any)(results)
-    if tree.name not in properties:
-        reason = f"Could not find a property named '{tree.name}'."
-        raise bad_query(reason)
-    value = properties[tree.name]
+    if isinstance(tree, Quantified):
+        what = f"'{tree.name}/{tree.quantifier}' in a filter of metadata"
+        raise not_supported(what)
+    value = _value(tree.name, properties)
     if isinstance(tree, Among):
-        return any(value == literal.value for literal in tree.literals)
+        if tree.operator.endswith("between"):
+            what = f"'{tree.operator}' in a filter of metadata"
+            raise not_supported(what)
+        return any(value == literal.value for literal in tree.literals) == (tree.operator == "in")
     wanted = tree.literal.value
     if tree.operator in ("eq", "ne"):
         return bool((value == wanted) == (tree.operator == "eq"))
@@ -266,3 +235,16 @@ def matches(tree: Node, properties: Mapping[str, Any]) -> bool:
     return bool(
         {"contains": wanted in text, "startswith": text.startswith(wanted)}.get(tree.operator, text.endswith(wanted))
     )
+
+
+def _value(path: str, properties: Mapping[str, Any]) -> Any:
+    """Return what a path such as `IsCustomizable/Value` names. Raises DataverseError."""
+    found: Any = properties
+    for name in path.split("/"):
+        if found is None:
+            return None
+        if not isinstance(found, Mapping) or name not in found:
+            reason = f"Could not find a property named '{name}'."
+            raise bad_query(reason)
+        found = found[name]
+    return found

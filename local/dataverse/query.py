@@ -11,7 +11,7 @@ from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import quote, unquote
 
-from local.dataverse import access, filters, limits
+from local.dataverse import access, conditions, limits
 from local.dataverse.call import Call, json_response
 from local.dataverse.errors import DataverseError, bad_query, not_supported, unknown_property
 from local.dataverse.metadata import Column, Relationship, Table
@@ -109,7 +109,7 @@ def condition(call: Call, table: Table, within: tuple[str, list[Any]] | None = N
     reached = access.reached(call.organization, table)
     parts = [part for part in (within, reached) if part]
     if "$filter" in call.options:
-        parts.append(filters.to_sql(filters.parse(call.options["$filter"]), table))
+        parts.append(conditions.where(call.organization, call.options["$filter"], table))
     if not parts:
         return "1", []
     return " AND ".join(f"({sql})" for sql, _ in parts), [argument for _, found in parts for argument in found]
