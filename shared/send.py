@@ -124,7 +124,10 @@ class _Sending:
         except TransientError as fault:
             _log.info("chunk.again", extra=self._names() | {"reason": type(fault).__name__})
             return self._again(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._chunk.tries, 10)))
-        except (ConfigurationError, LostBlobError) as fault:
+        except ConfigurationError as fault:
+            return self._conclude(str(fault))
+        except LostBlobError as fault:
+            self._before()  # what an ended run needed is cleaned away: then nothing is lost
             return self._conclude(str(fault))
         return self._conclude("")
 
