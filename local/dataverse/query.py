@@ -1,4 +1,4 @@
-"""Reading many rows: $select, $filter, $orderby, $top, $count, $expand of single rows, and paging.
+"""Reading many rows: $select, $filter, $orderby, $top, $count, $expand, and paging.
 
 A page has at most 5,000 rows; `@odata.nextLink` carries an opaque cookie. Without $orderby rows come by primary key.
 """
@@ -6,17 +6,17 @@ A page has at most 5,000 rows; `@odata.nextLink` carries an opaque cookie. Witho
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import quote, unquote
 
-from local.dataverse import access, conditions, limits
+from local.dataverse import access, conditions, expansions, limits
 from local.dataverse.call import Call, json_response
-from local.dataverse.errors import DataverseError, bad_query, not_supported, unknown_property
-from local.dataverse.metadata import Column, Relationship, Table
-from local.dataverse.privileges import READ
-from local.dataverse.render import Renderer
+from local.dataverse.errors import DataverseError, bad_query, not_supported
+from local.dataverse.expansions import Expansion
+from local.dataverse.metadata import Table
+from local.dataverse.ordering import order, selected
+from local.dataverse.render import Notes, Renderer
 from local.dataverse.storage import quoted
 from local.dataverse.wire import Response
 
@@ -24,16 +24,6 @@ UNSUPPORTED = ("$apply", "$search", "$compute", "fetchXml", "savedQuery", "userQ
 KNOWN = frozenset({"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "tag"})
 COOKIE = re.compile(r'<cookie pagenumber="(\d+)" pagingcookie="([^"]*)" istracking="False" />')
 LAST = re.compile(r'last="\{([0-9A-F-]{36})\}"')
-EXPAND = re.compile(r"([A-Za-z_]\w*)(?:\(\$select=([\w,\s]+)\))?(?:,|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """A related row that is shown inside a row."""
-
-    relationship: Relationship
-    target: Table
-    renderer: Renderer
 
 
 def check_options(call: Call) -> None:
@@ -53,55 +43,20 @@ def check_options(call: Call) -> None:
         raise not_supported(what)
 
 
-def selected(table: Table, text: str | None) -> list[Column]:
-    """Return the columns of a $select, all columns without one. The primary key is always among them."""
-    if text is None:
-        return list(table.columns.values())
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in table.properties:
-            raise unknown_property(name, table.logical_name)
-    if table.primary_id not in names:
-        names.append(table.primary_id)
-    return [table.properties[name] for name in dict.fromkeys(names)]
+def notes(call: Call) -> Notes | None:
+    """Return the annotations that a call asks for, None when it asks for none."""
+    wanted = call.preference("odata.include-annotations")
+    return None if wanted is None else Notes(call.organization.catalog, wanted)
 
 
 def renderer(call: Call, table: Table) -> Renderer:
     """Return what shows the rows that a call asks for."""
-    wants = call.preference("odata.include-annotations")
-    notes = call.organization.catalog if wants is not None and (wants == "*" or "lookup" in wants) else None
-    return Renderer(table, selected(table, call.options.get("$select")), notes=notes)
+    return Renderer(table, selected(table, call.options.get("$select")), notes=notes(call))
 
 
-def expansions(call: Call, table: Table) -> list[Expansion]:
-    """Return the single-valued navigation properties of $expand. Raises DataverseError for any others."""
-    text = call.options.get("$expand", "")
-    navigations = call.organization.catalog.navigations(table.logical_name)
-    found: list[Expansion] = []
-    position = 0
-    while position < len(text):
-        match = EXPAND.match(text, position)
-        relationship = navigations.get(match[1]) if match else None
-        if match is None or relationship is None:
-            what = f"$expand={text}"
-            raise not_supported(what)
-        target = call.organization.catalog.tables[relationship.referenced]
-        access.require(call.organization, target, READ)
-        found.append(Expansion(relationship, target, Renderer(target, selected(target, match[2]))))
-        position = match.end()
-    return found
-
-
-def expanded(call: Call, table: Table, expansion: Expansion, row_id: str) -> str:
-    """Return the related row of a row as a member of its JSON object."""
-    inner, outer = quoted(expansion.target.logical_name), quoted(table.logical_name)
-    lookup = f"SELECT {quoted(expansion.relationship.column)} FROM {outer} WHERE {quoted(table.primary_id)} = ?"
-    within, arguments = access.reached(call.organization, expansion.target) or ("1", [])
-    key = quoted(expansion.target.primary_id)
-    sql = f"SELECT {expansion.renderer.select} FROM {inner} WHERE {key} = ({lookup}) AND {within}"
-    row = call.organization.store.connection.execute(sql, (row_id, *arguments)).fetchone()
-    shown = "null" if row is None else expansion.renderer.row(row)
-    return f"{encode_basestring(expansion.relationship.navigation)}:{shown}"
+def expanded(call: Call, table: Table) -> list[Expansion]:
+    """Return what the $expand of a call asks for. Raises DataverseError."""
+    return expansions.read(call, table, call.options.get("$expand", ""), notes(call))
 
 
 def condition(call: Call, table: Table, within: tuple[str, list[Any]] | None = None) -> tuple[str, list[Any]]:
@@ -126,7 +81,7 @@ def many(call: Call, table: Table, within: tuple[str, list[Any]] | None = None) 
     """Answer a GET of an entity set, or of a collection (`within`: its condition)."""
     check_options(call)
     where, arguments = condition(call, table, within)
-    order = _order(table, call.options.get("$orderby"))
+    ordered = order(table, call.options.get("$orderby"))
     preferred = call.page_rows()
     size = min(preferred or limits.MAX_PAGE_ROWS, limits.MAX_PAGE_ROWS)
     top = None if preferred else _top(call)
@@ -134,14 +89,14 @@ def many(call: Call, table: Table, within: tuple[str, list[Any]] | None = None) 
     page, last = _cookie(call.options.get("$skiptoken"))
     total = count(call, table, where, arguments) if call.options.get("$count") == "true" else None
     offset = 0
-    if last and not order:
+    if last and not ordered:
         where, arguments = f"({where}) AND {quoted(table.primary_id)} > ?", [*arguments, last]
     elif page > 1:
         offset = (page - 1) * size
     shown = renderer(call, table)
     sql = (
         f"SELECT {shown.select}, {quoted(table.primary_id)} FROM {quoted(table.logical_name)} WHERE {where} "
-        f"ORDER BY {', '.join([*order, quoted(table.primary_id)])} LIMIT {take + 1} OFFSET {offset}"
+        f"ORDER BY {', '.join([*ordered, quoted(table.primary_id)])} LIMIT {take + 1} OFFSET {offset}"
     )
     rows = call.organization.store.connection.execute(sql, arguments).fetchall()
     link = _next_link(call, table, page, rows[take - 1][-1]) if len(rows) > take and top is None else None
@@ -149,8 +104,8 @@ def many(call: Call, table: Table, within: tuple[str, list[Any]] | None = None) 
 
 
 def _texts(call: Call, table: Table, shown: Renderer, rows: list[tuple[Any, ...]]) -> list[str]:
-    inner = expansions(call, table)
-    return [shown.row(row, ",".join(expanded(call, table, one, row[-1]) for one in inner)) for row in rows]
+    inner = expanded(call, table)
+    return [shown.row(row, ",".join(expansions.shown(call, table, one, row[-1]) for one in inner)) for row in rows]
 
 
 def _answer(call: Call, table: Table, texts: list[str], *, total: int | None, link: str | None) -> Response:
@@ -167,24 +122,6 @@ def context(call: Call, table: Table) -> str:
     """Return the address of the context of an answer."""
     chosen = f"({call.options['$select']})" if "$select" in call.options else ""
     return f"{call.base}$metadata#{table.set_name}{chosen}"
-
-
-def _order(table: Table, text: str | None) -> list[str]:
-    found = []
-    for part in (text or "").split(","):
-        words = part.split()
-        if not words:
-            continue
-        column = table.properties.get(words[0])
-        if column is None:
-            raise unknown_property(words[0], table.logical_name)
-        if len(words) > 2 or words[1:] not in ([], ["asc"], ["desc"]):
-            reason = f"Syntax error in the order '{text}'."
-            raise bad_query(reason)
-        name = quoted(column.logical_name)
-        operand = f"CAST({name} AS REAL)" if column.kind in ("Decimal", "Money") else name
-        found.append(operand + (" DESC" if words[1:] == ["desc"] else ""))
-    return found
 
 
 def _top(call: Call) -> int | None:

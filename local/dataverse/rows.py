@@ -5,7 +5,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 from typing import Any
 
-from local.dataverse import access, bulk, errors, paths, payload, query, values, writes
+from local.dataverse import access, bulk, errors, expansions, paths, payload, query, values, writes
 from local.dataverse.call import Call, json_response, no_content
 from local.dataverse.metadata import LOOKUPS, MANY_TARGETS, Relationship, Table
 from local.dataverse.paths import Segment
@@ -95,7 +95,7 @@ def _read(call: Call, table: Table, row_id: str) -> Response:
     if call.method == "GET" and call.headers.get("if-none-match") == etag(row[0]):
         return Response(304)
     members = [f'"@odata.context":{encode_basestring(query.context(call, table) + "/$entity")}']
-    members += [query.expanded(call, table, inner, row_id) for inner in query.expansions(call, table)]
+    members += [expansions.shown(call, table, inner, row_id) for inner in query.expanded(call, table)]
     return json_response(shown.row(row, ",".join(members)), headers=(("ETag", etag(row[0])),))
 
 
