@@ -19,7 +19,9 @@ payload     a JSON body becomes a record                 wire         HTTP/1.1
 rows        create, update, delete with their checks     server       which request goes where
 privileges  what the user holds; their names             access       whether the caller may do something
 users       RetrieveUserPrivileges                       statistics   what was written, which requests came
-manners     which flows and logic writes ran
+manners     which flows and logic writes ran             protection   what a user may ask in which time
+webservers  which server takes a request, what it did    timing       what a request costs
+profiles    limits, costs and servers, by name           faults       what a test wants to go wrong
 rules       what publishers and solutions must keep to
 
 Where Microsoft's documents are silent the stricter behavior is chosen, and a comment says so.

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import functools
 import signal
 import ssl
 from pathlib import Path
+from typing import Any
 
-from local.dataverse import limits, wire
+from local.dataverse import wire
+from local.dataverse.errors import DataverseError
 from local.dataverse.organization import Organizations
+from local.dataverse.profiles import PROFILES, Profile, changed, number
+from local.dataverse.protection import Limits
 from local.dataverse.server import Server
 from local.dataverse.signin import SignIn
+from local.dataverse.timing import Costs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,24 +31,49 @@ def parser() -> argparse.ArgumentParser:
         "--client", action="append", default=[], metavar="ID:SECRET", help="only these clients may sign in (repeatable)"
     )
     found.add_argument("--token-lifetime", type=float, default=3_600.0, metavar="SECONDS")
-    found.add_argument("--latency", type=float, default=0.0, metavar="MILLISECONDS", help="added to every API request")
-    found.add_argument("--dop-hint", type=int, default=limits.RECOMMENDED_PARALLELISM, metavar="N")
     found.add_argument("--tls", nargs=2, type=Path, metavar=("CERTIFICATE", "KEY"), help="serve https")
+    _add_profile(found)
     return found
+
+
+def _add_profile(found: argparse.ArgumentParser) -> None:
+    """How the service behaves (profiles.py); what is not given is as the profile says."""
+    value: dict[str, Any] = {"action": "append", "default": [], "type": _named, "metavar": "NAME=VALUE"}
+    names = {kind: ", ".join(field.name for field in dataclasses.fields(kind)) for kind in (Limits, Costs)}
+    found.add_argument("--profile", choices=PROFILES, default="instant", help="default: %(default)s")
+    found.add_argument("--limit", help=f"of service protection; {names[Limits]}; `none`: no limit", **value)
+    found.add_argument("--cost", help=f"of a request; {names[Costs]}", **value)
+    found.add_argument("--latency", type=float, metavar="MILLISECONDS", help="added to every API request")
+    found.add_argument("--servers", type=int, metavar="N", help="web servers of each organization")
+    found.add_argument("--dop-hint", type=int, metavar="N", help="the parallelism to recommend: cores of all servers")
+    found.add_argument("--seed", type=int, metavar="N", help="which web server requests without a cookie reach; jitter")
+
+
+def profile(options: argparse.Namespace) -> Profile:
+    """Return the profile that the command line asks for. Raises DataverseError."""
+    latency = None if options.latency is None else options.latency / 1000
+    given = {"latency": latency, "servers": options.servers, "dop_hint": options.dop_hint, "seed": options.seed}
+    given = {name: value for name, value in given.items() if value is not None}
+    return changed(PROFILES[options.profile], {**given, "limits": dict(options.limit), "costs": dict(options.cost)})
+
+
+def _named(text: str) -> tuple[str, float | None]:
+    name, _, value = text.partition("=")
+    return name.strip(), number(value.strip())
 
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
-    organizations = Organizations(options.db)
+    organizations = Organizations(options.db, profile(options))
     clients = dict(client.split(":", 1) for client in options.client)
     sign_in = SignIn(
         options.db, identity_header=options.identity_header, lifetime=options.token_lifetime, clients=clients
     )
     scheme = "https" if options.tls else "http"
-    server = Server(organizations, sign_in, options.latency / 1000, options.dop_hint, scheme)
+    server = Server(organizations, sign_in, scheme)
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(ending, stopped.set)
     connections: set[asyncio.Task[None]] = set()
     listening = await asyncio.start_server(
         functools.partial(_connected, server, connections),
@@ -90,7 +121,7 @@ def main() -> None:
     options = parser().parse_args()
     try:
         asyncio.run(serve(options))
-    except OSError as error:
+    except (OSError, DataverseError) as error:
         raise SystemExit(f"local.dataverse: {error}") from None
 
 

@@ -3,6 +3,8 @@
 GET  /local                                the organizations that exist
 GET  /local/{host}/statistics              what was counted since start or reset (statistics.py)
 POST /local/{host}/statistics/reset
+GET  /local/{host}/limits                  the profile in force (profiles.py); POST puts the one of the command line in
+                                           force with changes, and empty windows; answers it
 GET  /local/{host}/export                  {"tables": [logical names]}, but those about solutions
 GET  /local/{host}/export/{table}          one row a line, Web API names, every column, sorted by primary key
 POST /local/{host}/seed/{table}            rows that exist beforehand (seed.py); answers {"rows": n}
@@ -22,9 +24,11 @@ from local.dataverse import access, seed
 from local.dataverse.errors import DataverseError, invalid_argument, method_not_allowed, unknown_segment
 from local.dataverse.metadata import PACKAGING
 from local.dataverse.organization import Organization, Organizations
+from local.dataverse.profiles import changed
 from local.dataverse.render import Renderer
 from local.dataverse.signin import SignIn
 from local.dataverse.storage import quoted
+from local.dataverse.webservers import WebServers
 from local.dataverse.wire import Request, Response
 
 EXPORT_ROWS = 500
@@ -53,18 +57,24 @@ def answer(organizations: Organizations, sign_in: SignIn, request: Request) -> R
 def _statistics(organization: Organization, request: Request, rest: list[str]) -> Response:
     if rest == ["reset"] and request.method == "POST":
         organization.statistics.reset()
+        organization.web.reset()
         return Response(204)
     _only(request, "GET")
-    return _json({"organization_id": organization.id, **organization.statistics.report()})
+    counted = {**organization.statistics.report(), "servers": organization.web.report()}
+    return _json({"organization_id": organization.id, **counted})
+
+
+def _limits(organization: Organization, request: Request, _: list[str]) -> Response:
+    if request.method == "POST":
+        organization.web = WebServers(changed(organization.profile, _read(request, b"{}")))
+    else:
+        _only(request, "GET")
+    return _json(organization.web.profile.report())
 
 
 def _faults(organization: Organization, request: Request, _: list[str]) -> Response:
     if request.method == "POST":
-        try:
-            wanted = json.loads(request.body or b"[]")
-        except ValueError:
-            raise invalid_argument("The body is not JSON.") from None
-        organization.faults.replace(wanted)
+        organization.faults.replace(_read(request, b"[]"))
         return Response(204)
     _only(request, "GET")
     return _json({"faults": organization.faults.report()})
@@ -113,6 +123,13 @@ def _lines(organization: Organization, name: str) -> Iterator[bytes]:
             yield "".join(shown.row(row).translate(LINE_ENDS) + "\n" for row in rows).encode()
 
 
+def _read(request: Request, nothing: bytes) -> Any:
+    try:
+        return json.loads(request.body or nothing)
+    except ValueError:
+        raise invalid_argument("The body is not JSON.") from None
+
+
 def _only(request: Request, method: str) -> None:
     if request.method != method:
         raise method_not_allowed(request.method)
@@ -124,6 +141,7 @@ def _json(body: dict[str, Any]) -> Response:
 
 RESOURCES: dict[str, Callable[[Organization, Request, list[str]], Response]] = {
     "statistics": _statistics,
+    "limits": _limits,
     "faults": _faults,
     "privileges": _privileges,
     "seed": _seed,

@@ -1,8 +1,4 @@
-"""Documented sizes and lengths of the real service.
-
-Service protection (requests, execution time and concurrency per user) belongs here as well: the server asks between
-sign-in and dispatch, where the user is known and nothing has been done yet.
-"""
+"""Documented sizes and lengths of the real service. What a user may ask in which time: protection.py."""
 
 from __future__ import annotations
 
@@ -28,6 +24,3 @@ MAX_KEY_COLUMNS = 16
 MAX_NAME = 100
 MAX_TABLE_NAME = 64
 MAX_RELATIONSHIP_NAME = 100
-
-RECOMMENDED_PARALLELISM = 4
-"""Sent as `x-ms-dop-hint` with WhoAmI unless the command line says otherwise."""

@@ -12,9 +12,11 @@ from local.dataverse.faults import Faults
 from local.dataverse.metadata import PACKAGING, Catalog
 from local.dataverse.packaging import add_packaging_tables
 from local.dataverse.privileges import Privileges
+from local.dataverse.profiles import PROFILES, Profile
 from local.dataverse.standard import add_standard_tables
 from local.dataverse.statistics import Statistics
 from local.dataverse.storage import Store
+from local.dataverse.webservers import WebServers
 
 HOST = re.compile(r"[a-z0-9][a-z0-9.-]{0,250}")
 
@@ -30,7 +32,7 @@ class Organization:
     `caller` is the user whose request is being answered; requests are answered one after another.
     """
 
-    def __init__(self, host: str, directory: Path) -> None:
+    def __init__(self, host: str, directory: Path, profile: Profile) -> None:
         self.host = host
         self.id = organization_id(host)
         self.business_unit_id = str(uuid.uuid5(uuid.UUID(self.id), "business unit"))
@@ -38,6 +40,8 @@ class Organization:
         self.catalog: Catalog = self.store.load_catalog()
         self.statistics = Statistics()
         self.faults = Faults()
+        self.profile = profile
+        self.web = WebServers(profile)
         self.privileges = Privileges()
         self.caller = ""
         self.catalog_changed = False
@@ -76,11 +80,12 @@ class Organization:
 
 
 class Organizations:
-    """All organizations of a directory; one is made when it is first asked for."""
+    """All organizations of a directory; one is made when it is first asked for, and behaves as `profile` says."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, profile: Profile = PROFILES["instant"]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.profile = profile
         self._open: dict[str, Organization] = {}
 
     def __getitem__(self, host: str) -> Organization:
@@ -88,7 +93,7 @@ class Organizations:
         if host not in self._open:
             if not HOST.fullmatch(host):
                 raise KeyError(host)
-            self._open[host] = Organization(host, self.directory)
+            self._open[host] = Organization(host, self.directory, self.profile)
         return self._open[host]
 
     def hosts(self) -> list[str]:

@@ -51,6 +51,21 @@ class Limits:
 UNLIMITED = Limits(requests=None, execution=None, concurrent=None)
 
 
+def text(code: str, limits: Limits) -> str:
+    """Return what a refusal says (documented), with the limits that are in force."""
+    if code == REQUESTS:
+        return (
+            f"Number of requests exceeded the limit of {limits.requests} over time window of {limits.window:g} seconds."
+        )
+    if code == CONCURRENCY:
+        return f"Number of concurrent requests exceeded the limit of {limits.concurrent}."
+    return (
+        f"Combined execution time of incoming requests exceeded limit of {(limits.execution or 0) * 1000:,.0f} "
+        f"milliseconds over time window of {limits.window:g} seconds. Decrease number of concurrent requests or reduce "
+        "the duration of requests and try again later."
+    )
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why and for how long. `early`: sent while a Retry-After was in force, and past the grace."""

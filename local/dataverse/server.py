@@ -1,4 +1,8 @@
-"""Which request goes where: sign-in, the API of an organization, or the laboratory. Faults and latency act here."""
+"""Which request goes where: sign-in, the API of an organization, or the laboratory.
+
+Between sign-in and the API stand the web servers with their service protection; then faults act. Whatever time a
+request is made to take passes without holding up others.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ import asyncio
 import logging
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from local.dataverse import api, laboratory, limits, wire
+from local.dataverse import api, laboratory, timing, wire
 from local.dataverse.call import Call, error_response, read_options
 from local.dataverse.errors import DataverseError, bad_query, unknown_segment
 from local.dataverse.faults import Fault
 from local.dataverse.organization import Organization, Organizations
-from local.dataverse.signin import SignIn, User, challenge, openid_configuration
+from local.dataverse.signin import SignIn, challenge, openid_configuration
+from local.dataverse.webservers import Visit
 from local.dataverse.wire import Request, Response
 
 _log = logging.getLogger(__name__)
@@ -24,12 +30,10 @@ CONFIGURATION = re.compile(r"/([^/]+)/v2\.0/\.well-known/openid-configuration")
 
 @dataclass(slots=True)
 class Server:
-    """Answers requests. `latency` in seconds is added to every API request; `scheme` is http or https."""
+    """Answers requests; `scheme` is http or https."""
 
     organizations: Organizations
     sign_in: SignIn
-    latency: float = 0.0
-    parallelism: int = limits.RECOMMENDED_PARALLELISM
     scheme: str = "http"
 
     async def answer(self, request: Request) -> Response:
@@ -72,30 +76,65 @@ class Server:
             message = f"Requested API Version '{version}' was not understood: only v9.x is served here."
             raise bad_query(message)
         base = f"{self._root(request)}/{host + '/' if host else ''}api/data/{version}/"
-        fault = organization.faults.take(f"{request.method} {request.target}")
-        response = self._faulty(organization, fault) if fault and not fault.after_commit else None
-        if response is None:
-            response = self._carry_out(organization, user, request, base, rest)
-            if fault is not None:
-                response = self._faulty(organization, fault)
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        web = organization.web
+        visit = web.arrive(user.client_id, request.headers.get("cookie", ""))
+        if error := visit.error():
+            organization.statistics.request("service protection", None, error.status)
+            response = error_response(error)
+        else:
+            call = Call(organization, request.method, rest, request.query, request.headers, request.body, base)
+            call.user_id = str(uuid.uuid5(uuid.UUID(organization.id), user.client_id))
+            response = await self._taken(request, call, visit)
+        response.headers += visit.headers()
+        if web.profile.latency:
+            await asyncio.sleep(web.profile.latency)
         return response
 
-    def _carry_out(self, organization: Organization, user: User, request: Request, base: str, rest: str) -> Response:
+    async def _taken(self, request: Request, call: Call, visit: Visit) -> Response:
+        """Answer a request that service protection lets through. The time it costs passes after its commit."""
+        began, took = visit.servers.clock(), 0.0
+        try:
+            fault = call.organization.faults.take(f"{request.method} {request.target}")
+            if fault and fault.replaces and not fault.after_commit:
+                response, took = self._faulty(request, call, fault, Response(0)), visit.seconds(0, 0)
+            else:
+                response, rows, operations = self._carry_out(request, call)
+                took = visit.seconds(rows, operations)
+                response = self._faulty(request, call, fault, response) if fault else response
+            passed = visit.servers.clock() - began
+            took = max(passed, took + (fault.slow if fault else 0.0))
+            if took > passed:
+                await asyncio.sleep(took - passed)
+            return response
+        finally:
+            visit.finish(took)
+
+    def _carry_out(self, request: Request, call: Call) -> tuple[Response, int, int]:
+        """Return the answer, and how many bulk rows and other operations there were to carry out."""
         if wire.too_large(request):
-            return error_response(DataverseError(413, "0x80040265", "The request body is too large."))
-        user_id = str(uuid.uuid5(uuid.UUID(organization.id), user.client_id))
-        call = Call(organization, request.method, rest, request.query, request.headers, request.body, base, user_id)
+            return error_response(DataverseError(413, "0x80040265", "The request body is too large.")), 0, 0
+        before = call.organization.statistics.operations
         response = api.dispatch(call)
         response.headers.append(("x-ms-service-request-id", str(uuid.uuid4())))
-        if call.kind == "WhoAmI":
-            response.headers.append(("x-ms-dop-hint", str(self.parallelism)))
-        return response
+        rows = timing.bulk_rows(call.path, request.body)
+        operations = call.organization.statistics.operations - before - (1 if call.kind == "$batch" else 0)
+        return response, rows, 0 if rows and call.kind != "$batch" else operations
 
-    def _faulty(self, organization: Organization, fault: Fault) -> Response:
-        organization.statistics.request("fault", None, 0 if fault.reset else fault.status)
-        return Response(0, reset=True) if fault.reset else error_response(fault.error())
+    def _faulty(self, request: Request, call: Call, fault: Fault, response: Response) -> Response:
+        """Return what a fault makes of an answer."""
+        statistics = call.organization.statistics
+        statistics.fault(fault.name)
+        if fault.reset:
+            statistics.request("fault", None, 0)
+            return Response(0, reset=True)
+        if fault.token_expired:
+            self.sign_in.expire(request.headers.get("authorization", ""))
+            statistics.request("fault", None, 401)
+            return self._unauthorized(request, call.organization.host)
+        if fault.status is not None:
+            statistics.request("fault", None, fault.status)
+            return error_response(fault.error())
+        return _cut(response) if fault.truncated else response
 
     def _organization(self, host: str) -> Organization:
         try:
@@ -108,3 +147,13 @@ class Server:
 
     def _root(self, request: Request) -> str:
         return f"{self.scheme}://{request.headers.get('host', '127.0.0.1')}"
+
+
+def _cut(response: Response) -> Response:
+    """Return an answer that ends in the middle."""
+
+    def half() -> Iterator[bytes]:
+        yield response.body[: len(response.body) // 2]
+        raise ConnectionAbortedError
+
+    return Response(response.status, b"", response.headers, response.content_type, half())

@@ -41,12 +41,17 @@ class SignIn:
         self._lifetime = lifetime
         self._clients = clients
         self._known: dict[str, tuple[User, float]] = {}
+        self._expired: set[str] = set()
         self._secret = _secret(directory / "signing.key")
 
     def revoke(self) -> None:
         """Make every token issued so far invalid."""
         self._known.clear()
         self._secret = secrets.token_bytes(32)
+
+    def expire(self, authorization: str) -> None:
+        """Make the token of an Authorization header invalid, as if its time were over."""
+        self._expired.add(authorization.partition(" ")[2])
 
     def user(self, authorization: str) -> User | None:
         """Return whose valid token an Authorization header carries, None for any other."""
@@ -59,7 +64,7 @@ class SignIn:
             if known is None:
                 return None
             self._known[token] = known
-        return known[0] if known[1] > time.time() else None
+        return known[0] if known[1] > time.time() and token not in self._expired else None
 
     def managed_identity(self, request: Request) -> Response:
         """Answer `GET /msi/token?api-version=2019-08-01&resource=...`."""

@@ -15,9 +15,13 @@ Written = tuple[str, str, tuple[str, ...]]
 
 
 class Statistics:
-    """Row counts become visible with their commit; requests are counted as they are answered."""
+    """Row counts become visible with their commit; requests are counted as they are answered.
+
+    `operations` is how many there were ever: requests, and those inside of a $batch.
+    """
 
     def __init__(self) -> None:
+        self.operations = 0
         self.reset()
 
     def reset(self) -> None:
@@ -27,6 +31,7 @@ class Statistics:
         self._seeded: Counter[str] = Counter()
         self._requests: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
         self._headers: Counter[str] = Counter()
         self._tags: Counter[str] = Counter()
         self._by_table: Counter[tuple[str, str]] = Counter()
@@ -71,12 +76,17 @@ class Statistics:
 
     def request(self, kind: str, table: str | None, status: int) -> None:
         """Count one operation; the operations inside a $batch count as well, beside the batch itself."""
+        self.operations += 1
         self._requests[kind] += 1
         self._statuses[str(status)] += 1
         if table:
             self._by_table[table, kind] += 1
             if kind in manners.WRITES:
                 self._requests_by_manner[table, self._manner] += 1
+
+    def fault(self, name: str) -> None:
+        """Count a request that an injected fault hit."""
+        self._faults[name] += 1
 
     def seen(self, headers: dict[str, str], tag: str | None) -> None:
         """Record the optional headers (in lower case) and the tag of one HTTP request."""
@@ -103,6 +113,7 @@ class Statistics:
             "requests": dict(sorted(self._requests.items())),
             "requests_by_table": by_table,
             "statuses": dict(sorted(self._statuses.items())),
+            "faults": dict(sorted(self._faults.items())),
             "headers": dict(sorted(self._headers.items())),
             "tags": dict(sorted(self._tags.items())),
         }
