@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from local.dataverse import access, batch, definitions, errors, paths, relationships, rows, users
+from local.dataverse import (
+    access,
+    batch,
+    changes,
+    definitions,
+    entities,
+    errors,
+    filecolumns,
+    intersections,
+    paths,
+    relationships,
+    rows,
+    users,
+)
 from local.dataverse.call import Call, error_response, json_response
 from local.dataverse.errors import DataverseError
-from local.dataverse.metadata import PACKAGING
+from local.dataverse.metadata import PACKAGING, Table
 from local.dataverse.paths import Segment
 from local.dataverse.wire import Response
 
-NOT_HERE = frozenset(
-    {"$metadata", "BulkDelete", "CreateEntities", "GlobalOptionSetDefinitions", "RetrieveTotalRecordCount"}
-)
+NOT_HERE = frozenset({"GlobalOptionSetDefinitions", "RetrieveTotalRecordCount", "UploadBlock"})
 
 
 def dispatch(call: Call) -> Response:
@@ -37,16 +48,31 @@ def _answer(call: Call) -> Response:
     name = path[0].name.removesuffix("()")
     if name in RESOURCES:
         return RESOURCES[name](call, path)
-    if name in NOT_HERE:
-        raise errors.not_supported(f"'{name}'")
     table = call.organization.catalog.sets.get(name)
     if table is None:
+        if name in NOT_HERE:
+            raise errors.not_supported(f"'{name}'")
         raise errors.unknown_segment(name)
     try:
-        return rows.answer(call, table, path)
+        return _rows(call, table, path)
     finally:
         if table.logical_name in PACKAGING:
             call.kind = "metadata read" if call.method == "GET" else "metadata write"
+
+
+def _rows(call: Call, table: Table, path: list[Segment]) -> Response:
+    """Answer on rows of a table, and on what else is below an entity set."""
+    if len(path) == 1 or path[0].predicate is None:
+        if len(path) == 2 and path[1].name == "$count" and changes.asked_for(call):
+            return changes.count(call, table)
+        return rows.answer(call, table, path)
+    name = path[1].name
+    if pairs := call.organization.catalog.paired(table.logical_name).get(name):
+        return intersections.answer(call, table, pairs, path)
+    column = table.columns.get(name)
+    if column is not None and column.is_file:
+        return filecolumns.answer(call, table, column, path)
+    return rows.answer(call, table, path)
 
 
 def _batch(call: Call, _: list[Segment]) -> Response:
@@ -82,6 +108,7 @@ RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
     "systemusers": users.answer,
     "EntityDefinitions": definitions.answer_tables,
     "RelationshipDefinitions": relationships.answer_relationships,
+    "CreateEntities": entities.create,
     "PublishXml": definitions.publish,
     "PublishAllXml": definitions.publish,
 }

@@ -91,6 +91,8 @@ def drop_column(call: Call, table: Table, column: Column) -> Response:
     organization = call.organization
     gone = [describe.metadata_id(organization, table.logical_name, column.logical_name)]
     with organization.transaction():
+        for companion in columns.companions(column):
+            drop_column(call, table, companion)
         organization.catalog_changed = True
         for relationship in list(catalog.navigations(table.logical_name).values()):
             if relationship.column == column.logical_name:

@@ -8,15 +8,17 @@ from typing import Any
 
 from local.dataverse import limits
 from local.dataverse.errors import DataverseError, invalid_argument, not_supported
-from local.dataverse.metadata import Column
+from local.dataverse.metadata import FILE, Column
 
 PREFIX = "Microsoft.Dynamics.CRM."
 SCHEMA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{1,7}_[A-Za-z0-9_]+")
 KINDS = {
     "String": "String", "Memo": "Memo", "Integer": "Integer", "BigInt": "BigInt", "Decimal": "Decimal",
     "Double": "Double", "Money": "Money", "Boolean": "Boolean", "DateTime": "DateTime", "Picklist": "Picklist",
-    "UniqueIdentifier": "Uniqueidentifier",
+    "UniqueIdentifier": "Uniqueidentifier", FILE: "Uniqueidentifier",
 }  # fmt: skip
+USUAL_FILE, LARGEST_FILE = 32_768, 10_485_760
+"""Documented: MaxSizeInKB of file columns."""
 FORMATS = {"DateOnly": "DateOnly", "UserLocal": "UserLocal", "TimeZoneIndependent": "TimeZoneIndependent"}
 
 
@@ -59,7 +61,7 @@ def column_of(body: Any) -> Column:
         name.lower(), KINDS[kind], name, text_of(body.get("DisplayName")), text_of(body.get("Description")),
         required=value_of(body.get("RequiredLevel")) or "None", is_custom=True,
     )  # fmt: skip
-    return _with_facets(column, body)
+    return _file(column, body) if kind == FILE else _with_facets(column, body)
 
 
 def _with_facets(column: Column, body: dict[str, Any]) -> Column:
@@ -72,6 +74,26 @@ def _with_facets(column: Column, body: dict[str, Any]) -> Column:
     if column.kind == "Boolean":
         return _yes_no(column, body)
     return replace(column, options=_options(column, body)) if column.kind == "Picklist" else column
+
+
+def _file(column: Column, body: dict[str, Any]) -> Column:
+    """Return a file column. Its `max_length` is the largest file in KB."""
+    size = body.get("MaxSizeInKB", USUAL_FILE)
+    if type(size) is not int or not 1 <= size <= LARGEST_FILE:
+        text = f"MaxSizeInKB of '{column.schema_name}' must be from 1 to {LARGEST_FILE}."
+        raise DataverseError(400, "0x80044354", text)
+    return replace(column, format=FILE, max_length=size, valid_for_create=False, valid_for_update=False)
+
+
+def companions(column: Column) -> list[Column]:
+    """Return the columns that come with a column: a file column has one with the name of its file."""
+    if not column.is_file:
+        return []
+    name = Column(
+        f"{column.logical_name}_name", "String", f"{column.schema_name}_Name", column.display_name, max_length=200,
+        valid_for_create=False, valid_for_update=False, is_custom=True,
+    )  # fmt: skip
+    return [name]
 
 
 def value_of(wrapped: Any) -> str | None:

@@ -6,9 +6,11 @@ import re
 
 from local.dataverse import (
     attributes,
+    changes,
     columns,
     describe,
     errors,
+    intersections,
     paths,
     payload,
     relationships,
@@ -39,13 +41,12 @@ def answer_tables(call: Call, path: list[Segment]) -> Response:
         "Keys": attributes.answer_keys,
         "ManyToOneRelationships": relationships.many_to_one,
         "OneToManyRelationships": relationships.one_to_many,
+        "ManyToManyRelationships": relationships.many_to_many,
     }.get(path[1].name)
     if path[1].name == "Privileges" and call.method == "GET":
         context = f"EntityDefinitions('{table.logical_name}')/Privileges"
         return selection.many(call, context, describe.table_privileges(call.organization, table))
     if part is None:
-        if path[1].name == "ManyToManyRelationships" and call.method == "GET":
-            return selection.many(call, "EntityDefinitions", [])
         raise errors.unknown_segment(path[1].name)
     return part(call, table, path[1:])
 
@@ -89,8 +90,20 @@ def _table(call: Call, table: Table) -> Response:
             collection = columns.text_of(body.get("DisplayCollectionName"))
             table.display_collection_name = collection or table.display_collection_name
             table.description = columns.text_of(body.get("Description")) or table.description
+            _track(organization, table, wanted=body.get("ChangeTrackingEnabled"))
         return no_content()
     raise errors.method_not_allowed(call.method)
+
+
+def _track(organization: Organization, table: Table, *, wanted: object) -> None:
+    """Turn change tracking on. Documented: it cannot be turned off; not documented: the answer to trying."""
+    if wanted is False and table.tracks_changes:
+        raise errors.invalid_argument(
+            f"Change tracking of '{table.logical_name}' cannot be disabled once it is enabled."
+        )
+    if wanted is True and not table.tracks_changes:
+        table.tracks_changes = True
+        changes.follow(organization, table)
 
 
 def _drop_table(call: Call, table: Table) -> Response:
@@ -104,6 +117,8 @@ def _drop_table(call: Call, table: Table) -> Response:
     with call.organization.transaction():
         call.organization.catalog_changed = True
         solutions.forget(call.organization, _identities(call.organization, table))
+        for pairs in intersections.touching(call.organization, table):
+            intersections.drop(call.organization, pairs)
         store.drop_table(table)
         catalog.drop_table(table.logical_name)
     return no_content()
@@ -117,6 +132,7 @@ def _identities(organization: Organization, table: Table) -> list[str]:
         describe.metadata_id(organization, name),
         *(describe.metadata_id(organization, name, column) for column in table.columns),
         *(describe.metadata_id(organization, "relationship", one) for one in touching),
+        *(intersections.identity(organization, pairs) for pairs in intersections.touching(organization, table)),
     ]
 
 

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from local.dataverse import privileges
-from local.dataverse.metadata import LOOKUPS, Column, Key, Relationship, Table
+from local.dataverse.metadata import FILE, LOOKUPS, STANDARD, Column, Key, ManyToMany, Relationship, Table
 from local.dataverse.organization import Organization
 
 PREFIX = "#Microsoft.Dynamics.CRM."
@@ -62,7 +62,8 @@ def table(organization: Organization, found: Table) -> dict[str, Any]:
         "IsPrivate": False,
         "IsLogicalEntity": False,
         "IsValidForAdvancedFind": True,
-        "ChangeTrackingEnabled": False,
+        "ChangeTrackingEnabled": found.tracks_changes,
+        "CanChangeTrackingBeEnabled": _changeable(value=found.kind == STANDARD, name="canchangetrackingbeenabled"),
         "HasActivities": False,
         "HasNotes": False,
         "DataProviderId": None,
@@ -95,6 +96,8 @@ def table_privileges(organization: Organization, of: Table) -> list[dict[str, An
 
 def kind(column: Column) -> str:
     """Return the name of a column's metadata type."""
+    if column.is_file:
+        return "FileAttributeMetadata"
     return {"Uniqueidentifier": "UniqueIdentifier", "Customer": "Lookup"}.get(column.kind, column.kind) + (
         "AttributeMetadata"
     )
@@ -106,15 +109,16 @@ def column(organization: Organization, of: Table, found: Column) -> dict[str, An
 
 
 def _common(organization: Organization, of: Table, found: Column) -> dict[str, Any]:
-    type_name = {"Uniqueidentifier": "Uniqueidentifier"}.get(found.kind, found.kind) + "Type"
+    kind = "Virtual" if found.is_file else found.kind
+    type_name = (FILE if found.is_file else found.kind) + "Type"
     return {
         "MetadataId": metadata_id(organization, of.logical_name, found.logical_name),
         "LogicalName": found.logical_name,
         "SchemaName": found.schema_name or found.logical_name,
         "EntityLogicalName": of.logical_name,
-        "AttributeType": found.kind,
+        "AttributeType": kind,
         "AttributeTypeName": {"Value": type_name},
-        "AttributeOf": None,
+        "AttributeOf": _owner(of, found),
         "DisplayName": label(found.display_name),
         "Description": label(found.description),
         "RequiredLevel": _changeable(value=found.required, name="canmodifyrequirementlevelsettings"),
@@ -132,6 +136,12 @@ def _common(organization: Organization, of: Table, found: Column) -> dict[str, A
     }
 
 
+def _owner(of: Table, found: Column) -> str | None:
+    """Return the file column that a column of file names belongs to."""
+    owner = of.columns.get(found.logical_name.removesuffix("_name"))
+    return owner.logical_name if owner is not None and owner.is_file and owner is not found else None
+
+
 COMMON = frozenset(
     {
         "MetadataId", "LogicalName", "SchemaName", "EntityLogicalName", "AttributeType", "AttributeTypeName",
@@ -143,6 +153,10 @@ COMMON = frozenset(
 
 
 def _particular(found: Column) -> dict[str, Any]:
+    if found.is_file or found.kind in LOOKUPS:
+        return (
+            {"MaxSizeInKB": found.max_length} if found.is_file else {"Targets": list(found.targets), "Format": "None"}
+        )
     if found.kind in ("String", "Memo"):
         return {"MaxLength": found.max_length, "FormatName": {"Value": found.format or "Text"}, "Format": "Text"}
     if found.kind in ("Integer", "BigInt"):
@@ -156,8 +170,6 @@ def _particular(found: Column) -> dict[str, Any]:
             "DateTimeBehavior": behavior,
             "CanChangeDateTimeBehavior": None,
         }
-    if found.kind in LOOKUPS:
-        return {"Targets": list(found.targets), "Format": "None"}
     return {}
 
 
@@ -211,4 +223,26 @@ def relationship(organization: Organization, found: Relationship) -> dict[str, A
         "CascadeConfiguration": {**cascades, "Delete": found.on_delete},
         "IsHierarchical": False,
         "EntityKey": None,
+    }
+
+
+def many_to_many(organization: Organization, found: ManyToMany) -> dict[str, Any]:
+    """Return a many-to-many relationship."""
+    first, second = organization.catalog.tables[found.first], organization.catalog.tables[found.second]
+    return {
+        "@odata.type": PREFIX + "ManyToManyRelationshipMetadata",
+        "MetadataId": metadata_id(organization, "relationship", found.schema_name.lower()),
+        "SchemaName": found.schema_name,
+        "RelationshipType": "ManyToManyRelationship",
+        "IsCustomRelationship": True,
+        "IsManaged": False,
+        "IsValidForAdvancedFind": True,
+        "SecurityTypes": "None",
+        "Entity1LogicalName": first.logical_name,
+        "Entity1IntersectAttribute": first.primary_id,
+        "Entity1NavigationPropertyName": found.first_navigation,
+        "Entity2LogicalName": second.logical_name,
+        "Entity2IntersectAttribute": second.primary_id,
+        "Entity2NavigationPropertyName": found.second_navigation,
+        "IntersectEntityName": found.intersection,
     }

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from typing import Any
 
-from local.dataverse import access, conditions, limits, ordering
+from local.dataverse import access, conditions, limits, ordering, pairing
 from local.dataverse.call import Call
 from local.dataverse.errors import bad_query, not_supported, unknown_property
-from local.dataverse.metadata import MANY_TARGETS, Relationship, Table
+from local.dataverse.metadata import MANY_TARGETS, ManyToMany, Relationship, Table
 from local.dataverse.privileges import READ
 from local.dataverse.render import Notes, Renderer
 from local.dataverse.storage import quoted, type_column
@@ -26,7 +26,7 @@ class Expansion:
     """What one part of $expand shows: rows of `target`, one or `many`. `inner` is the $expand inside it."""
 
     name: str
-    relationship: Relationship
+    relationship: Relationship | ManyToMany
     target: Table
     many: bool
     renderer: Renderer
@@ -65,12 +65,13 @@ def _part(call: Call, table: Table, text: str, notes: Notes | None) -> Expansion
         reason = f"Syntax error in $expand={text}."
         raise bad_query(reason)
     name, catalog = match[1], call.organization.catalog
-    relationship = catalog.navigations(table.logical_name).get(name)
-    many = relationship is None
-    relationship = relationship or catalog.collections(table.logical_name).get(name)
+    found = catalog.navigations(table.logical_name).get(name)
+    many = found is None
+    paired = catalog.paired(table.logical_name).get(name)
+    relationship = found or catalog.collections(table.logical_name).get(name) or paired
     if relationship is None:
         raise unknown_property(name, table.logical_name)
-    target = catalog.tables[relationship.referencing if many else relationship.referenced]
+    target = catalog.tables[_target(relationship, table, many=many)]
     options = _options(match[2] or "", OPTIONS_OF_MANY if many else OPTIONS)
     access.require(call.organization, target, READ)
     where, arguments = _where(call, target, options.get("$filter"))
@@ -81,6 +82,12 @@ def _part(call: Call, table: Table, text: str, notes: Notes | None) -> Expansion
         min(_top(options.get("$top")), limits.MAX_PAGE_ROWS),
         read(call, target, options.get("$expand", ""), notes),
     )  # fmt: skip
+
+
+def _target(relationship: Relationship | ManyToMany, table: Table, *, many: bool) -> str:
+    if isinstance(relationship, ManyToMany):
+        return relationship.other(table.logical_name)
+    return relationship.referencing if many else relationship.referenced
 
 
 def _options(text: str, known: tuple[str, ...]) -> dict[str, str]:
@@ -114,25 +121,32 @@ def _where(call: Call, target: Table, text: str | None) -> tuple[str, list[Any]]
 
 def shown(call: Call, table: Table, expansion: Expansion, row_id: str) -> str:
     """Return the related rows of a row as a member of its JSON object."""
-    target, relationship = expansion.target, expansion.relationship
-    lookup, key = quoted(relationship.column), quoted(target.primary_id)
-    if expansion.many:
-        where = f"{lookup} = ?"
-        if target.columns[relationship.column].kind == MANY_TARGETS:
-            where += f" AND {quoted(type_column(relationship.column))} = '{relationship.referenced}'"
-    else:
-        outer = f"SELECT {lookup} FROM {quoted(table.logical_name)} WHERE {quoted(table.primary_id)} = ?"
-        if table.columns[relationship.column].kind == MANY_TARGETS:
-            outer += f" AND {quoted(type_column(relationship.column))} = '{relationship.referenced}'"
-        where = f"{key} = ({outer})"
+    target, key = expansion.target, quoted(expansion.target.primary_id)
     sql = (
         f"SELECT {expansion.renderer.select}, {key} FROM {quoted(target.logical_name)} "
-        f"WHERE {where} AND {expansion.where} ORDER BY {', '.join([*expansion.order, key])} LIMIT {expansion.top}"
+        f"WHERE {_related(table, expansion)} AND {expansion.where} "
+        f"ORDER BY {', '.join([*expansion.order, key])} LIMIT {expansion.top}"
     )
     rows = call.organization.store.connection.execute(sql, (row_id, *expansion.arguments)).fetchall()
     texts = [_row(call, expansion, row) for row in rows]
     found = f"[{','.join(texts)}]" if expansion.many else (texts or ["null"])[0]
     return f"{encode_basestring(expansion.name)}:{found}"
+
+
+def _related(table: Table, expansion: Expansion) -> str:
+    """Return the condition for the rows that belong to a row, whose id is its argument."""
+    relationship, target = expansion.relationship, expansion.target
+    if isinstance(relationship, ManyToMany):
+        return pairing.related(relationship, table, target)
+    holder = target if expansion.many else table
+    named = ""
+    if holder.columns[relationship.column].kind == MANY_TARGETS:
+        named = f" AND {quoted(type_column(relationship.column))} = '{relationship.referenced}'"
+    lookup = quoted(relationship.column)
+    if expansion.many:
+        return f"{lookup} = ?{named}"
+    outer = f"SELECT {lookup} FROM {quoted(table.logical_name)} WHERE {quoted(table.primary_id)} = ?{named}"
+    return f"{quoted(target.primary_id)} = ({outer})"
 
 
 def _row(call: Call, expansion: Expansion, row: tuple[Any, ...]) -> str:

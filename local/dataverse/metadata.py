@@ -12,6 +12,7 @@ from typing import Any
 
 REMOVE_LINK, RESTRICT, CASCADE = "RemoveLink", "Restrict", "Cascade"
 STANDARD, VIRTUAL, ELASTIC = "Standard", "Virtual", "Elastic"
+FILE = "File"
 PACKAGING = frozenset({"publisher", "solution", "solutioncomponent"})
 """Tables about customizations: their rows are metadata, no data of the organization."""
 
@@ -38,6 +39,11 @@ class Column:
     valid_for_update: bool = True
     is_custom: bool = False
     default: int | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Say whether this is a file column: it holds the id of its file, which no create or update may set."""
+        return self.kind == "Uniqueidentifier" and self.format == FILE
 
     @property
     def property_name(self) -> str:
@@ -75,6 +81,25 @@ class Relationship:
     is_custom: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ManyToMany:
+    """Rows of `first` and of `second` in pairs, kept in the SQL table `intersection`.
+
+    `first_navigation` is the collection of the second table's rows that a row of the first one has.
+    """
+
+    schema_name: str
+    first: str
+    second: str
+    intersection: str
+    first_navigation: str
+    second_navigation: str
+
+    def other(self, table: str) -> str:
+        """Return the table at the other end."""
+        return self.second if table == self.first else self.first
+
+
 @dataclass(slots=True)
 class Table:
     """A table with its columns and keys. `shapes` caches how payloads of one set of property names are written.
@@ -96,6 +121,7 @@ class Table:
     is_managed: bool = False
     is_customizable: bool = True
     kind: str = STANDARD
+    tracks_changes: bool = False
     columns: dict[str, Column] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     shapes: dict[Any, Any] = field(default_factory=dict)
@@ -121,6 +147,7 @@ class Catalog:
         self.tables: dict[str, Table] = {}
         self.sets: dict[str, Table] = {}
         self.relationships: dict[str, Relationship] = {}
+        self.intersections: dict[str, ManyToMany] = {}
         self.retired: dict[str, int] = {}
 
     def retire(self, *names: str) -> None:
@@ -141,6 +168,8 @@ class Catalog:
         for relationship in touching:
             del self.relationships[relationship.schema_name.lower()]
             self.retire("relationship", relationship.schema_name.lower())
+        for pairs in [one for one in self.intersections.values() if logical_name in (one.first, one.second)]:
+            self.drop_intersection(pairs)
         self.retire(logical_name)
         for column in table.columns:
             self.retire(logical_name, column)
@@ -157,6 +186,21 @@ class Catalog:
         del self.relationships[relationship.schema_name.lower()]
         self.retire("relationship", relationship.schema_name.lower())
         self.tables[relationship.referencing].shapes.clear()
+
+    def drop_intersection(self, pairs: ManyToMany) -> None:
+        """Take a many-to-many relationship away."""
+        del self.intersections[pairs.schema_name.lower()]
+        self.retire("relationship", pairs.schema_name.lower())
+
+    def paired(self, table: str) -> dict[str, ManyToMany]:
+        """Return the collections that a table has by many-to-many relationships."""
+        found = {}
+        for pairs in self.intersections.values():
+            if pairs.first == table:
+                found[pairs.first_navigation] = pairs
+            if pairs.second == table:
+                found[pairs.second_navigation] = pairs
+        return found
 
     def navigations(self, table: str) -> dict[str, Relationship]:
         """Return the single-valued navigation properties of a table (case-sensitive, as in Dataverse)."""
@@ -177,6 +221,8 @@ def to_rows(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
         yield "table", table.logical_name, table_json(table)
     for relationship in catalog.relationships.values():
         yield "relationship", relationship.schema_name.lower(), json.dumps(_plain(relationship))
+    for pairs in catalog.intersections.values():
+        yield "intersection", pairs.schema_name.lower(), json.dumps(_plain(pairs))
     yield "retired", "", json.dumps(catalog.retired)
 
 
@@ -188,7 +234,7 @@ def table_json(table: Table) -> str:
     return json.dumps(body)
 
 
-def _plain(found: Table | Column | Key | Relationship) -> dict[str, Any]:
+def _plain(found: Table | Column | Key | Relationship | ManyToMany) -> dict[str, Any]:
     """Return the fields of one object; ten times faster than asdict, which copies everything inside."""
     return {name: getattr(found, name) for name in type(found).__slots__}
 
@@ -199,6 +245,7 @@ def from_rows(rows: Iterable[tuple[str, str, str]]) -> Catalog:
     readers: dict[str, Callable[[dict[str, Any]], None]] = {
         "table": lambda body: catalog.add_table(_table(body)),
         "relationship": lambda body: catalog.add_relationship(Relationship(**body)),
+        "intersection": lambda body: catalog.intersections.update({body["schema_name"].lower(): ManyToMany(**body)}),
         "retired": catalog.retired.update,
     }
     for kind, _, body in sorted(rows, key=lambda row: row[0] != "table"):

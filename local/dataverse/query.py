@@ -10,7 +10,7 @@ from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import quote, unquote
 
-from local.dataverse import access, conditions, expansions, limits
+from local.dataverse import access, changes, conditions, expansions, limits
 from local.dataverse.call import Call, json_response
 from local.dataverse.errors import DataverseError, bad_query, not_supported
 from local.dataverse.expansions import Expansion
@@ -20,8 +20,8 @@ from local.dataverse.render import Notes, Renderer
 from local.dataverse.storage import quoted
 from local.dataverse.wire import Response
 
-UNSUPPORTED = ("$apply", "$search", "$compute", "fetchXml", "savedQuery", "userQuery", "$deltatoken")
-KNOWN = frozenset({"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "tag"})
+UNSUPPORTED = ("$apply", "$search", "$compute", "fetchXml", "savedQuery", "userQuery")
+KNOWN = frozenset({"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "tag"})
 COOKIE = re.compile(r'<cookie pagenumber="(\d+)" pagingcookie="([^"]*)" istracking="False" />')
 LAST = re.compile(r'last="\{([0-9A-F-]{36})\}"')
 
@@ -38,9 +38,6 @@ def check_options(call: Call) -> None:
         if name.startswith("$") and name not in KNOWN:
             reason = f"The query parameter '{name}' is not supported."
             raise bad_query(reason)
-    if call.preference("odata.track-changes") is not None:
-        what = "Change tracking"
-        raise not_supported(what)
 
 
 def notes(call: Call) -> Notes | None:
@@ -79,6 +76,8 @@ def count(call: Call, table: Table, where: str, arguments: list[Any]) -> int:
 
 def many(call: Call, table: Table, within: tuple[str, list[Any]] | None = None) -> Response:
     """Answer a GET of an entity set, or of a collection (`within`: its condition)."""
+    if changes.asked_for(call) and within is None:
+        return changes.answer(call, table)
     check_options(call)
     where, arguments = condition(call, table, within)
     ordered = order(table, call.options.get("$orderby"))

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from local.dataverse import limits
-from local.dataverse.columns import column_of, kind_of, schema_name, text_of, value_of
+from local.dataverse import changes, limits
+from local.dataverse.columns import column_of, companions, kind_of, schema_name, text_of, value_of
 from local.dataverse.describe import metadata_id
 from local.dataverse.errors import DataverseError, already_there, invalid_argument, not_customizable, not_supported
 from local.dataverse.metadata import CASCADE, REMOVE_LINK, RESTRICT, Column, Key, Relationship, Table
@@ -36,6 +36,7 @@ def create_table(organization: Organization, body: dict[str, Any]) -> Table:
         logical_name, name, set_name, logical_name + "id", primary.logical_name, display, collection,
         text_of(body.get("Description")), str(body["OwnershipType"]), is_custom=True,
         object_type_code=10_000 + len(organization.catalog.tables),
+        tracks_changes=body.get("ChangeTrackingEnabled") is True,
     )  # fmt: skip
     return add_table(organization, table, [primary, *others])
 
@@ -57,13 +58,16 @@ def add_table(organization: Organization, table: Table, columns: list[Column]) -
             replace(column, schema_name=column.logical_name, display_name=column.display_name or table.display_name)
         )
     for column in columns:
-        if column.logical_name in table.columns:
-            raise already_there("Attribute", column.schema_name)
-        table.add(column)
+        for each in (column, *companions(column)):
+            if each.logical_name in table.columns:
+                raise already_there("Attribute", each.schema_name)
+            table.add(each)
     with organization.transaction():
         organization.catalog_changed = True
         organization.catalog.add_table(table)
         organization.store.create_table(table)
+        if table.tracks_changes:
+            changes.follow(organization, table)
     return table
 
 
@@ -80,7 +84,8 @@ def create_column(organization: Organization, table: Table, body: dict[str, Any]
     column = column_of(body)
     if column.logical_name in table.columns:
         raise already_there("Attribute", column.schema_name)
-    add_column(organization, table, column)
+    for each in (column, *companions(column)):
+        add_column(organization, table, each)
     return column
 
 
@@ -137,10 +142,8 @@ def create_relationship(organization: Organization, body: dict[str, Any]) -> Rel
     kind = kind_of(body)
     if kind != "OneToManyRelationshipMetadata":
         raise not_supported(f"A relationship of type '{body.get('@odata.type')}'")
-    name = schema_name(body, limits.MAX_RELATIONSHIP_NAME)
-    if name.lower() in organization.catalog.relationships:
-        raise already_there("Relationship", name)
-    parent, child = _end(organization, body, "ReferencedEntity"), _end(organization, body, "ReferencingEntity")
+    name = relationship_name(organization, body)
+    parent, child = end(organization, body, "ReferencedEntity"), end(organization, body, "ReferencingEntity")
     lookup = body.get("Lookup")
     if not isinstance(lookup, dict) or kind_of(lookup) not in ("LookupAttributeMetadata", ""):
         raise invalid_argument("A relationship needs a Lookup of type LookupAttributeMetadata.")
@@ -166,6 +169,15 @@ def create_relationship(organization: Organization, body: dict[str, Any]) -> Rel
     return _add_relationship(organization, child, column, relationship)
 
 
+def relationship_name(organization: Organization, body: dict[str, Any]) -> str:
+    """Return the name of a new relationship. Raises DataverseError."""
+    name = schema_name(body, limits.MAX_RELATIONSHIP_NAME)
+    catalog = organization.catalog
+    if name.lower() in catalog.relationships or name.lower() in catalog.intersections:
+        raise already_there("Relationship", name)
+    return name
+
+
 def _add_relationship(
     organization: Organization, child: Table, column: Column, relationship: Relationship
 ) -> Relationship:
@@ -181,7 +193,8 @@ def _add_relationship(
     return relationship
 
 
-def _end(organization: Organization, body: dict[str, Any], side: str) -> Table:
+def end(organization: Organization, body: dict[str, Any], side: str) -> Table:
+    """Return the table at one end of a relationship. Raises DataverseError."""
     table = organization.catalog.tables.get(str(body.get(side)))
     if table is None:
         raise DataverseError(404, "0x80041102", f"{side} '{body.get(side)}' does not exist.")

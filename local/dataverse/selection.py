@@ -109,7 +109,9 @@ def _expanded(call: Call, table: Table) -> Properties:
             ends = catalog.navigations if name == "ManyToOneRelationships" else catalog.collections
             listed = [describe.relationship(organization, one) for one in ends(table.logical_name).values()]
         elif name == "ManyToManyRelationships":
-            listed = []
+            pairs = catalog.intersections.values()
+            touching = [one for one in pairs if table.logical_name in (one.first, one.second)]
+            listed = [describe.many_to_many(organization, one) for one in touching]
         else:
             raise errors.bad_query(f"Could not find a property named '{name}' on type 'EntityMetadata'.")
         shown[name] = _within(listed, options)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from local.dataverse import describe
 from local.dataverse.call import Call
 from local.dataverse.errors import DataverseError
-from local.dataverse.metadata import Column, Relationship, Table
+from local.dataverse.metadata import Column, ManyToMany, Relationship, Table
 from local.dataverse.organization import Organization
 from local.dataverse.packaging import (
     ATTRIBUTE,
@@ -60,6 +60,16 @@ def note_relationship(call: Call, relationship: Relationship) -> None:
         _check_names(solution, [relationship.schema_name], table)
         note_column(call, table, table.columns[relationship.column])
         identity = describe.metadata_id(organization, "relationship", relationship.schema_name.lower())
+        _note(organization, solution, RELATIONSHIP, identity, root=_root(organization, solution, table))
+
+
+def note_many_to_many(call: Call, pairs: ManyToMany) -> None:
+    """List a many-to-many relationship that a call created, below its first table."""
+    if solution := _solution(call):
+        organization = call.organization
+        table = organization.catalog.tables[pairs.first]
+        _check_names(solution, [pairs.schema_name, pairs.intersection], table)
+        identity = describe.metadata_id(organization, "relationship", pairs.schema_name.lower())
         _note(organization, solution, RELATIONSHIP, identity, root=_root(organization, solution, table))
 
 
