@@ -10,11 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local.dataverse.profiles import PROFILES
 from local.demo import SAMPLES, demo
 from local.hydrate import hydrate
 from local.inputs import UnusableInputError
 from local.landing import EndpointError
 from local.runs_view import RunsError
+from local.stack import INSTANT
 from local.up import up
 from shared.errors import HydrationError
 
@@ -54,8 +56,22 @@ def _dispatch(options: argparse.Namespace, console: Console) -> int:
             console=console,
         )
     if options.command == "up":
-        return up(LOCAL, options.config, lake=options.lake, func=options.func, console=console)
-    return demo(LOCAL / "demo", keep=options.keep, people=options.people, audience=options.audience, console=console)
+        return up(
+            LOCAL,
+            options.config,
+            lake=options.lake,
+            func=options.func,
+            console=console,
+            profile=options.profile,
+        )
+    return demo(
+        LOCAL / "demo",
+        keep=options.keep,
+        people=options.people,
+        audience=options.audience,
+        console=console,
+        profile=options.profile,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     day.add_argument("--keep", action="store_true", help="stay up afterwards until Ctrl-C")
     day.add_argument("--people", type=_people, default=5000, help="size of the generated lake (default: %(default)s)")
     day.add_argument("--audience", choices=SAMPLES, default="individuals", help="default: %(default)s")
+    _add_profile(day)
     own = commands.add_parser("hydrate", help="the same on files of your own")
     own.add_argument("lake", nargs="+", type=Path, metavar="LAKE_DIR", help="mirrors the container: ci_<id>/...")
     _add_config(own)
@@ -75,12 +92,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(stay)
     stay.add_argument("--lake", type=Path, metavar="DIR", help="watch a folder and land what changes in it")
     stay.add_argument("--func", metavar="URL", help="leave the functions to Core Tools at this address")
+    _add_profile(stay)
     return parser
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     default = Path("hydration.toml")
     parser.add_argument("--config", type=Path, default=default, metavar="FILE", help="default: %(default)s")
+
+
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    told = "how Dataverse behaves: without limits and at once, or as documented (default: %(default)s)"
+    parser.add_argument("--profile", choices=PROFILES, default=INSTANT, help=told)
 
 
 def _people(text: str) -> int:

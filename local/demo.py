@@ -14,7 +14,7 @@ from rich.console import Console
 from local import sample, snapshots
 from local.inputs import dataverse_rows, lake_folder
 from local.runs_view import Run
-from local.stack import Stack
+from local.stack import INSTANT, Stack
 from shared.errors import ConfigurationError
 
 
@@ -37,7 +37,15 @@ SAMPLES = {
 }
 
 
-def demo(folder: Path, *, keep: bool, people: int, audience: sample.Audience, console: Console) -> int:
+def demo(
+    folder: Path,
+    *,
+    keep: bool,
+    people: int,
+    audience: sample.Audience,
+    console: Console,
+    profile: str = INSTANT,
+) -> int:
     """Play both days from a fresh start; 0 when both ended Successful and only the difference was written."""
     _clear(folder)
     played = SAMPLES[audience]
@@ -47,7 +55,7 @@ def demo(folder: Path, *, keep: bool, people: int, audience: sample.Audience, co
     config = folder / "hydration.toml"
     config.write_text(played.config, encoding="utf-8")
     console.print("Starting the local stack (storage, Service Bus, Dataverse, the functions) ...")
-    with Stack(folder / "stack", config, settings=snapshots.LANDED_WHOLE) as stack:
+    with Stack(folder / "stack", config, settings=snapshots.LANDED_WHOLE, profile=profile) as stack:
         seeded = snapshots.seed(stack, played.organization, rows)
         console.print(f"Seeded {seeded:,} {played.sources} into the local Dataverse.")
         as_told = True

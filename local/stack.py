@@ -26,6 +26,9 @@ TIMINGS = {
     "RECONCILE_SCHEDULE": "*/2 * * * * *",
     "SWEEP_SCHEDULE": "*/2 * * * * *",
 }
+# A Dataverse that takes its time is given it: a killed host's work is taken up later.
+PATIENT = {"DATAVERSE_TIMEOUT_SECONDS": "120", "HYDRATION_LEASE_SECONDS": "150"}
+INSTANT = "instant"
 _READY_HTTP = r"^ready on (http://127\.0\.0\.1:\d+)$"
 
 
@@ -33,8 +36,9 @@ class Stack:
     """The local stack with its files under `root`: what was stored there stays, and so do the ports.
 
     `config`: the hydration.toml; `settings` go over the local defaults; `host`: whether `start` starts the trigger
-    host; `app`: the folder of function_app.py. Raises ConfigurationError where Node.js or Azurite is missing or another
-    stack runs on `root`, HydrationError where a child does not start.
+    host; `app`: the folder of function_app.py; `profile`: how Dataverse behaves (dataverse/profiles.py). Raises
+    ConfigurationError where Node.js or Azurite is missing or another stack runs on `root`, HydrationError where a child
+    does not start.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         host: bool = True,
         app: Path = ROOT,
+        profile: str = INSTANT,
     ) -> None:
         self.root, self.config, self.app = root.resolve(), config.resolve(), app.resolve()
         self.settings: dict[str, str] = {}
         self.addresses: dict[str, str] = {}
         self.function_key = secrets.token_hex(16)  # hexadecimal: never taken for an option
-        self._given, self._with_host = dict(settings or {}), host
+        patience = {} if profile == INSTANT else PATIENT
+        self._given, self._with_host, self._profile = patience | dict(settings or {}), host, profile
         self._children: list[Child] = []
         self._host: Child | None = None
         self._ports: dict[str, int] = {}
@@ -139,7 +145,7 @@ class Stack:
         self._children.append(azurite.start(self.root / "azurite", self._log("azurite"), self._ports))
         broker = ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS, "--queue", *QUEUES]
         identity = secrets.token_hex(16)
-        dataverse = ["--db", str(self.root / "dataverse"), "--identity-header", identity]
+        dataverse = ["--db", str(self.root / "dataverse"), "--identity-header", identity, "--profile", self._profile]
         for name, options in (("broker", broker), ("dataverse", dataverse)):
             child = self._module(f"local.{name}", ["--port", str(self._ports[name]), *options], base_environment())
             self._children.append(child)

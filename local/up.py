@@ -11,7 +11,7 @@ from rich.console import Console
 
 from local import landing, snapshots
 from local.inputs import LakeFolder, UnusableInputError, configuration_file, lake_folder
-from local.stack import Stack
+from local.stack import INSTANT, Stack
 
 _POLL_SECONDS = 0.5
 _STILL_SECONDS = 1.0  # a file that is being copied keeps changing
@@ -53,14 +53,16 @@ class Watch:
         return found
 
 
-def up(local: Path, config: Path, *, lake: Path | None, func: str | None, console: Console) -> int:
+def up(
+    local: Path, config: Path, *, lake: Path | None, func: str | None, console: Console, profile: str = INSTANT
+) -> int:
     """Start the stack and stay until Ctrl-C. Raises UnusableInputError before anything is started."""
     configuration_file(config)
     if lake and not lake.is_dir():
         raise UnusableInputError(f"{lake}: there is no such folder.")
     if func and not func.startswith(("http://", "https://")):
         raise UnusableInputError(f"--func {func}: give an address such as http://127.0.0.1:7071.")
-    with Stack(local / "up", config.resolve(), host=func is None) as stack:
+    with Stack(local / "up", config.resolve(), host=func is None, profile=profile) as stack:
         try:
             _tell(stack, local / "up", func, console)
             _serve(stack, lake, func, console)

@@ -123,3 +123,13 @@ def test_ports_stay_and_a_taken_one_is_replaced(tmp_path: Path) -> None:
         again = ports.reserve(tmp_path / "ports.json", ["a", "b"])
     assert again["a"] != first["a"]
     assert again["b"] == first["b"]
+
+
+def test_dataverse_behaves_as_the_profile_says_and_is_given_its_time(tmp_path: Path) -> None:
+    with Stack(tmp_path, ROOT / "hydration.toml", host=False, profile="realistic") as found:
+        answer = httpx.get(f"{found.dataverse_url}/local/contoso.crm.dynamics.com/limits", trust_env=False).json()
+        assert (answer["limits"]["requests"], answer["servers"]) == (6000, 2)
+        assert (found.settings["DATAVERSE_TIMEOUT_SECONDS"], found.settings["HYDRATION_LEASE_SECONDS"]) == (
+            "120",
+            "150",
+        )
