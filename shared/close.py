@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared import lifecycle, links
 from shared.claims import TaskClaim, claimed, is_held
-from shared.delta import engine, rejects, source, state
+from shared.delta import engine, exceptions, rejects, source, state
 from shared.delta.counts import Counts
 from shared.errors import ConflictError
 from shared.linking import texts
@@ -58,24 +57,25 @@ def close(services: Services, message: TableMessage) -> None:
 def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], pointer: Pointer) -> None:
     task = claim.task
     folder = paths.plan(run.environment, task, task.attempt)
-    exceptions = list(_exceptions(services, folder, chunks))
     with engine.connect(services.settings) as (connection, place):
-        if task.read:
-            state.open_state(connection, _fetch(services, paths.base(folder), place / "base.parquet"))
-        else:
-            _open_applied(services, connection, place, pointer, task.base_state)
+        _open_applied(services, connection, place, (task, folder), pointer)
         delta = _fetch(services, paths.delta(folder), place / "delta.parquet")
-        progress = [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks]
-        sent = state.conclude(connection, delta, progress, [row[:3] for row in exceptions])
+        exceptions.define(connection, _noted(services, folder, place, chunks))
+        sent = state.conclude(connection, delta, [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks])
         missing = list(_missing(connection, task, sent))
-        state.save(connection, "next_state", place / "next.parquet")
         planned = _fetch(services, paths.rejects(folder), place / "rejects.parquet")
-        refused = [(row_id, code, text) for row_id, kind, _, code, text in exceptions if kind != "missing"]
-        if rejects.write(connection, planned, refused, place / "rejects.csv"):
+        if rejects.write(connection, planned, delta, place / "rejects.csv"):
             services.blobs.upload(paths.rejects_report(run.environment, task), place / "rejects.csv")
-        _commit(services, run, task, pointer, place / "next.parquet")
+        _commit(services, run, task, pointer, _saved(connection, place, only_a_part=bool(task.confirms)))
     claim.save(_ended(_told(task, sent, chunks, missing), sent))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
+
+
+def _saved(connection: duckdb.DuckDBPyConnection, place: Path, *, only_a_part: bool) -> tuple[Path, Path | None]:
+    """The files of the new state, and of the rows that are refused where there are any."""
+    file, beside = place / "next.parquet", place / "next-refused.parquet"
+    state.save(connection, "next_state", file)
+    return file, beside if state.save_refused(connection, beside, only_a_part=only_a_part) else None
 
 
 def _fetch(services: Services, path: str, file: Path) -> Path:
@@ -85,10 +85,11 @@ def _fetch(services: Services, path: str, file: Path) -> Path:
 
 def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> None:
     """End a task whose outcome cannot be committed: until a later run commits, all rows of its plan are uncertain."""
-    if task.phase is not TaskPhase.PLANNED or is_held(services, task):
-        return
     prefix = services.settings.hydration.publisher_prefix
     known = services.store.pointer(run.organization_id, prefix, task.subject)
+    task = services.store.task(task.run, task.key)  # after the pointer: of one that has ended the delta may be gone
+    if task.phase is not TaskPhase.PLANNED or is_held(services, task):
+        return
     delta = paths.delta(paths.plan(run.environment, task, task.attempt))
     if delta not in known.pending and (known.run, known.attempt) != (run.id, task.attempt):
         marked = replace(known, pending=(*known.pending, delta), table=task.subject, kind=task.kind)
@@ -99,32 +100,41 @@ def leave_uncertain(services: Services, run: Run, task: Task, reason: str) -> No
 
 
 def _open_applied(
-    services: Services, connection: duckdb.DuckDBPyConnection, place: Path, pointer: Pointer, path: str
+    services: Services, connection: duckdb.DuckDBPyConnection, place: Path, plan: tuple[Task, str], pointer: Pointer
 ) -> None:
+    """What the plan was made against: the applied state, or what Dataverse was found to hold."""
+    refused = _fetch(services, pointer.refused, place / "refused.parquet") if pointer.refused else None
+    task, folder = plan
+    if task.read:
+        state.open_state(connection, _fetch(services, paths.base(folder), place / "base.parquet"), (), refused)
+        return
     pending = [_fetch(services, one, place / f"pending-{n}.parquet") for n, one in enumerate(pointer.pending)]
-    base = _fetch(services, path, place / "base.parquet") if path else None
-    state.open_state(connection, base, pending)
+    base = _fetch(services, task.base_state, place / "base.parquet") if task.base_state else None
+    state.open_state(connection, base, pending, refused)
 
 
-def _exceptions(services: Services, folder: str, chunks: list[Chunk]) -> Iterator[tuple[str, str, bool, str, str]]:
+def _noted(services: Services, folder: str, place: Path, chunks: list[Chunk]) -> Iterator[Path]:
     for chunk in chunks:
-        content = services.blobs.read(paths.exceptions(folder, chunk.number, chunk.noted)) if chunk.noted else b"{}"
-        for place, row in json.loads(content).items():
-            if int(place) < chunk.sent:
-                yield tuple(row)
+        if chunk.noted:
+            content = services.blobs.read(paths.exceptions(folder, chunk.number, chunk.noted))
+            yield exceptions.put(place, chunk.number, chunk.sent, content)
 
 
-def _commit(services: Services, run: Run, task: Task, known: Pointer, file: Path) -> None:
+def _commit(services: Services, run: Run, task: Task, known: Pointer, saved: tuple[Path, Path | None]) -> None:
     """Let the pointer, as it was read before, name the new state. Raises ConflictError where it has changed."""
     prefix = services.settings.hydration.publisher_prefix
     if (known.run, known.attempt) == (run.id, task.attempt):
         return
     path = paths.state(run.organization_id, prefix, task.subject, run.id, task.attempt)
+    file, refused = saved
     services.blobs.upload(path, file)
+    if refused:
+        services.blobs.upload(paths.refused(path), refused)
     pointer = Pointer(
         path, run.id, task.attempt, task.subject, task.kind, task.origin,
         configuration=task.configuration or known.configuration,
-        succeeded=known.succeeded or not (task.failure or task.confirms), etag=known.etag,
+        succeeded=known.succeeded or not (task.failure or task.confirms),
+        refused=paths.refused(path) if refused else "", etag=known.etag,
     )  # fmt: skip
     services.store.save_pointer(run.organization_id, prefix, pointer)
 

@@ -96,7 +96,8 @@ def _publish(services: Services, run: Run, claim: TaskClaim, *, mend: bool) -> N
     with engine.connect(services.settings) as (connection, folder):
         pending = [_download(services, path, folder / f"pending-{n}.parquet") for n, path in enumerate(pointer.pending)]
         base = _download(services, pointer.path, folder / "state.parquet") if pointer.path else None
-        state.open_state(connection, base, pending)
+        refused = _download(services, pointer.refused, folder / "refused.parquet") if pointer.refused else None
+        state.open_state(connection, base, pending, refused)
         reading = Reading(connection, services, _snapshot(services, run), mend=mend)
         planning = Planning(reading, run, task, pointer)
         planned = _confirmed(planning, folder) if run.confirms else _compared(planning, folder)

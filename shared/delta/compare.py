@@ -1,8 +1,9 @@
 """The comparison of one task: rows of the snapshot against the applied state, numbered into chunks.
 
-The connection holds `state` (id, entry, mark, born). Afterwards it holds `staged` (one row of the snapshot each),
-`expired` (rows of the snapshot that are too old), `gone` (rows of the state that are in neither, or too old, or that
-cannot be right any more) and `delta` (what is to be done, chunk and place of each row; chunk 0: nothing is sent).
+The connection holds `state` (id, entry, mark, born) and `refused` (id: rows that Dataverse refused last). Afterwards it
+holds `staged` (one row of the snapshot each), `expired` (rows of the snapshot that are too old), `gone` (rows of the
+state that are in neither, or too old, or that cannot be right any more) and `delta` (what is to be done, chunk and
+place of each row; chunk 0: nothing is sent). Source keys are those of the lake, null where they are the GUID itself.
 
 The operations of `delta`: create, change, remove; keep (gone, the policy keeps it); hold_remove and hold_change (what
 the brake holds, and a person may confirm); missing (the source row does not exist in Dataverse); drop (a missing row
@@ -14,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.delta import state
 from shared.errors import CorruptSnapshotError
 from shared.tables import sql
 from shared.tables.rows import Rows
@@ -74,6 +76,7 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
     reborn = "" if rows.read else " OR s.born <> d.target"  # what was read is there, whatever became of its profile
     changed = f"NOT {known} OR s.mark = 'uncertain' OR s.entry IS DISTINCT FROM d.entry{reborn}"
     again = "true" if policy.full else changed
+    sent = f"d.rowfault IS NULL AND NOT d.absent AND ({again})"
     doubtful = "s.mark = 'uncertain' OR NOT list_contains(d.candidates, s.entry)"
     connection.execute(f"""
         CREATE TABLE staged AS
@@ -88,11 +91,12 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Rows, policy: Policy, *, 
             FROM written
         )
         SELECT d.id, d.entry, d.rowfault AS fault, d.expired, d.absent, {known} AS known,
-               coalesce(s.mark = 'missing', false) AS retry, coalesce(s.mark = 'foreign', false) AS isforeign,
+               {_APART.format(id="d.id", mark="s.mark")} AS apart, coalesce(s.mark = 'foreign', false) AS isforeign,
                d.rowfault IS NOT NULL AND {known} AND d.candidates IS NOT NULL AND ({doubtful}) AS wrong,
                coalesce(d.target, s.born, CASE WHEN d.rowfault IS NULL THEN {sql.text(birth)} END) AS born,
-               CASE WHEN d.rowfault IS NOT NULL OR d.id IS NULL THEN d.sourcekey END AS source_key,
-               CASE WHEN d.rowfault IS NULL AND NOT d.absent AND ({again}) THEN d.record END AS record
+               CASE WHEN d.rowfault IS NOT NULL OR d.id IS NULL OR ({sent})
+                    THEN nullif(d.sourcekey, d.id::VARCHAR) END AS source_key,
+               CASE WHEN {sent} THEN d.record END AS record
         FROM entered AS d LEFT JOIN state AS s USING (id)""")
     if rows.needs_keys and (nameless := unnamed(connection, rows)):
         raise CorruptSnapshotError(f"{nameless:,} rows have no key: they cannot be told apart, so nothing was written.")
@@ -127,9 +131,10 @@ def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage
 
     Rows that are too old did not leave the snapshot: they are removed whatever the policy and the brake.
     """
-    connection.execute("""
+    connection.execute(f"""
         CREATE TABLE gone AS
-        SELECT s.id, s.entry, s.born, s.id IN (SELECT id FROM expired) AS expired
+        SELECT s.id, s.entry, s.born, s.id IN (SELECT id FROM expired) AS expired,
+               {_APART.format(id="s.id", mark="s.mark")} AS apart
         FROM state AS s LEFT JOIN staged AS d USING (id) WHERE s.mark <> 'missing' AND (d.id IS NULL OR d.wrong)""")
     (known,) = _one(connection, "SELECT count(*) FROM state WHERE mark <> 'missing'")
     gone, old = _one(connection, "SELECT count(*) FILTER (NOT expired), count(*) FILTER (expired) FROM gone")
@@ -161,6 +166,9 @@ def number(connection: duckdb.DuckDBPyConnection, policy: Policy, *, write_stage
 
 _OVERWRITES = "record IS NOT NULL AND isforeign"
 
+# Rows that travel in chunks of their own, because they may spoil the calls of others: 1 was missing so far, 2 refused.
+_APART = "CASE WHEN {id} IN (SELECT id FROM refused) THEN 2 WHEN {mark} = 'missing' THEN 1 ELSE 0 END"
+
 
 def _brakes(affected: int, known: int, policy: Policy) -> bool:
     return affected > BRAKE_ROWS and affected * 100 > policy.brake_percent * known
@@ -176,48 +184,58 @@ def fill(
 ) -> tuple[int, int, int]:
     """Fill `delta` with the rows of `staged` to write and those of `gone` to remove (SQL conditions), in chunks.
 
-    Rows that were missing so far travel in chunks of their own: those that still are would spoil the calls of others.
-    Returns the most rows of a chunk, and how many chunks write and remove.
+    Rows that were missing so far travel in chunks of their own, and so do those that Dataverse refused last: those that
+    still are would spoil the calls of others. Returns the most rows of a chunk, and how many chunks write and remove.
     """
-    usual, retried = _one(
-        connection, f"SELECT count(*) FILTER (NOT retry), count(*) FILTER (retry) FROM staged WHERE {writing}"
-    )
-    (removes,) = _one(connection, f"SELECT count(*) FROM gone WHERE {going}")
-    size = max(LEAST_CHUNK_ROWS, *(-(-rows // _MOST_CHUNKS) for rows in (usual, retried, removes)))
-    before_retries = -(-usual // size)
-    write_chunks, remove_chunks = before_retries + -(-retried // size), -(-removes // size)
+    writes, removes = _apart(connection, f"staged WHERE {writing}"), _apart(connection, f"gone WHERE {going}")
+    size = max(LEAST_CHUNK_ROWS, *(-(-rows // _MOST_CHUNKS) for rows in (*writes, *removes)))
+    write_chunks, remove_chunks = (sum(-(-rows // size) for rows in parts) for parts in (writes, removes))
     connection.execute(f"""
         CREATE TABLE delta AS
         WITH written AS (
-            SELECT id, entry, born, CASE WHEN known THEN 'change' ELSE 'create' END AS op, retry,
-                   row_number() OVER (PARTITION BY retry ORDER BY id) - 1 AS n
+            SELECT id, entry, born, source_key, CASE WHEN known THEN 'change' ELSE 'create' END AS op, apart,
+                   row_number() OVER (PARTITION BY apart ORDER BY id) - 1 AS n
             FROM staged WHERE {writing}
         ), removed AS (
-            SELECT id, entry, row_number() OVER (ORDER BY id) - 1 AS n FROM gone WHERE {going}
+            SELECT id, entry, apart, row_number() OVER (PARTITION BY apart ORDER BY id) - 1 AS n
+            FROM gone WHERE {going}
         )
-        SELECT id, op, (n // {size} + 1 + CASE WHEN retry THEN {before_retries} ELSE 0 END)::INTEGER AS chunk,
-               (n % {size})::INTEGER AS place, {write_stage}::TINYINT AS stage, entry, born
+        SELECT id, op, (n // {size} + {_first(writes, size)})::INTEGER AS chunk, (n % {size})::INTEGER AS place,
+               {write_stage}::TINYINT AS stage, entry, born, source_key
         FROM written
         UNION ALL
-        SELECT id, 'remove', (n // {size} + 1 + {write_chunks})::INTEGER, (n % {size})::INTEGER,
-               {remove_stage}::TINYINT, entry, NULL
+        SELECT id, 'remove', (n // {size} + {write_chunks} + {_first(removes, size)})::INTEGER, (n % {size})::INTEGER,
+               {remove_stage}::TINYINT, entry, NULL, NULL
         FROM removed""")
     return size, write_chunks, remove_chunks
+
+
+def _apart(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, ...]:
+    """How many rows (SQL) travel with the others, and how many in chunks of their own, by the reason."""
+    return _one(connection, f"SELECT {', '.join(f'count(*) FILTER (apart = {one})' for one in range(3))} FROM {rows}")
+
+
+def _first(parts: tuple[int, ...], size: int) -> str:
+    """SQL over `apart`: the number of the first chunk of such rows."""
+    firsts = [1 + sum(-(-rows // size) for rows in parts[:one]) for one in range(len(parts))]
+    return f"CASE apart {' '.join(f'WHEN {one} THEN {first}' for one, first in enumerate(firsts))} END"
 
 
 def stage_held(connection: duckdb.DuckDBPyConnection, delta: Path, rows: Rows) -> None:
     """Fill `staged` and `gone` with what another plan held, or could not remove, and the state still holds."""
     connection.execute(f"""
         CREATE TABLE held AS
-        SELECT h.id, h.op, h.entry, s.entry AS there, coalesce(h.born, s.born) AS born
-        FROM read_parquet({sql.text(str(delta))}) AS h JOIN state AS s USING (id)
+        SELECT h.id, h.op, h.entry, s.entry AS there, coalesce(h.born, s.born) AS born, h.source_key,
+               {_APART.format(id="h.id", mark="s.mark")} AS apart
+        FROM {state.planned(delta)} AS h JOIN state AS s USING (id)
         WHERE h.op IN ('hold_remove', 'remove', 'hold_change')""")
     connection.execute(f"""
         CREATE TABLE staged AS
-        SELECT id, entry, born, true AS known, false AS retry, NULL::VARCHAR AS fault, NULL::VARCHAR AS source_key,
+        SELECT id, entry, born, true AS known, apart, NULL::VARCHAR AS fault, source_key,
                ({rows.record})::VARCHAR AS record
         FROM held WHERE op = 'hold_change'""")
-    connection.execute("CREATE TABLE gone AS SELECT id, there AS entry, born FROM held WHERE op <> 'hold_change'")
+    connection.execute("""
+        CREATE TABLE gone AS SELECT id, there AS entry, born, apart FROM held WHERE op <> 'hold_change'""")
 
 
 def number_held(connection: duckdb.DuckDBPyConnection, *, write_stage: int, remove_stage: int) -> Delta:
@@ -237,17 +255,19 @@ def _add_what_is_not_sent(
     connection: duckdb.DuckDBPyConnection, policy: Policy, *, held: bool, held_writes: bool
 ) -> None:
     unsent = {
-        "missing": "SELECT id, entry, born FROM staged WHERE absent",
-        "drop": "SELECT id, entry, NULL AS born FROM state ANTI JOIN staged USING (id) WHERE mark = 'missing'",
+        "missing": "SELECT id, entry, born, NULL FROM staged WHERE absent",
+        "drop": "SELECT id, entry, NULL, NULL FROM state ANTI JOIN staged USING (id) WHERE mark = 'missing'",
     }
     if not policy.remove:
-        unsent["keep"] = "SELECT id, entry, NULL AS born FROM gone WHERE NOT expired"
+        unsent["keep"] = "SELECT id, entry, NULL, NULL FROM gone WHERE NOT expired"
     if held:
-        unsent["hold_remove"] = "SELECT id, entry, NULL AS born FROM gone WHERE NOT expired"
+        unsent["hold_remove"] = "SELECT id, entry, NULL, NULL FROM gone WHERE NOT expired"
     if held_writes:
-        unsent["hold_change"] = f"SELECT id, entry, born FROM staged WHERE {_OVERWRITES}"
+        unsent["hold_change"] = f"SELECT id, entry, born, source_key FROM staged WHERE {_OVERWRITES}"
     for op, select in unsent.items():
-        connection.execute(f"INSERT INTO delta SELECT id, '{op}', 0, 0, 0, entry, born FROM ({select})")
+        connection.execute(f"""
+            INSERT INTO delta SELECT id, '{op}', 0, 0, 0, entry, born, source_key
+            FROM ({select}) AS one(id, entry, born, source_key)""")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:

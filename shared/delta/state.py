@@ -11,6 +11,9 @@ born (the plan that created the row, of a link its profile's birth; null where i
 
 Deleting a row empties the lookups of those that point to it, so these remember which birth of the row they point to:
 where it was removed and came back, they are written again though nothing else changed.
+
+Beside it stands, where there are any, which rows Dataverse refused when they were last written or removed (id): the
+next plan puts them into chunks of their own. Many of them were never written, and have no place in the state.
 """
 
 from __future__ import annotations
@@ -28,11 +31,15 @@ if TYPE_CHECKING:
 _EMPTY = "SELECT NULL::UUID AS id, NULL::UUID AS entry, ''::VARCHAR AS mark, NULL::VARCHAR AS born WHERE false"
 
 
-def open_state(connection: duckdb.DuckDBPyConnection, file: Path | None, pending: Sequence[Path] = ()) -> None:
-    """Let `state` be what the file holds; nothing where there is no file.
+def open_state(
+    connection: duckdb.DuckDBPyConnection, file: Path | None, pending: Sequence[Path] = (), refused: Path | None = None
+) -> None:
+    """Let `state` be what the file holds, and `refused` (id) what the file beside it does; nothing without a file.
 
     `pending` are deltas whose outcome was never committed: all their rows that may have been sent are uncertain.
     """
+    beside = f"FROM read_parquet({sql.text(str(refused))})" if refused else "WHERE false"
+    connection.execute(f"CREATE VIEW refused AS SELECT {'id' if refused else 'NULL::UUID AS id'} {beside}")
     source = f"SELECT id, entry, mark, born FROM read_parquet({sql.text(str(file))})" if file else _EMPTY
     if not pending:
         connection.execute(f"CREATE VIEW state AS {source}")
@@ -89,23 +96,41 @@ def _is_view(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'state'").fetchone() is not None
 
 
-def conclude(
-    connection: duckdb.DuckDBPyConnection,
-    delta: Path,
-    progress: Iterable[tuple[int, int, int]],
-    exceptions: Iterable[tuple[str, str, bool]],
-) -> Counts:
+def planned(delta: Path) -> str:
+    """SQL: the rows of a delta. One that an earlier version of the app wrote has no source keys."""
+    rows = f"FROM read_parquet({sql.text(str(delta))})"
+    return f"(SELECT NULL::VARCHAR AS source_key WHERE false UNION ALL BY NAME {rows})"
+
+
+def conclude(connection: duckdb.DuckDBPyConnection, delta: Path, progress: Iterable[tuple[int, int, int]]) -> Counts:
     """Fill `result` (each row of the delta and what became of it) and `next_state` from what the chunks report.
 
     `progress` is (chunk, sent, begun): rows before `sent` have an outcome, those before `begun` may have been sent.
-    `exceptions` are rows with another outcome than their chunk: GUID, 'rejected' | 'missing' | 'referenced', and
-    whether an earlier attempt may have written it all the same. Counts are those of the sent part.
+    Rows with another outcome than their chunk stand in `exception` (id, kind: 'rejected' | 'missing' | 'referenced',
+    uncertain: an earlier attempt may have written it all the same). Counts are those of the sent part.
     """
     create(connection, "progress", {"chunk": "INTEGER", "sent": "INTEGER", "begun": "INTEGER"}, progress)
-    create(connection, "exception", {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}, exceptions)
     _say_what_became(connection, delta)
     _say_what_is_held(connection)
     return _counts(connection)
+
+
+def save_refused(connection: duckdb.DuckDBPyConnection, file: Path, *, only_a_part: bool) -> bool:
+    """Write which rows are refused from now on. Reads `result` and `refused`. False: none is, no file.
+
+    A row that was refused before is so until it has another outcome, or nothing is to be done with it any more; of a
+    plan of `only_a_part` of the rows that says nothing of the others.
+    """
+    others = " UNION ALL SELECT id FROM refused ANTI JOIN result USING (id)" if only_a_part else ""
+    connection.execute(f"""
+        CREATE TABLE next_refused AS
+        SELECT id FROM result
+        WHERE outcome IN ('rejected', 'referenced')
+              OR (outcome NOT IN ('written', 'missing') AND id IN (SELECT id FROM refused)){others}""")
+    if not connection.execute("SELECT 1 FROM next_refused LIMIT 1").fetchone():
+        return False
+    save(connection, "(FROM next_refused ORDER BY id)", file)
+    return True
 
 
 def _say_what_became(connection: duckdb.DuckDBPyConnection, delta: Path) -> None:

@@ -56,5 +56,10 @@ def state(organization: str, prefix: str, table: str, run: str, attempt: str) ->
     return f"state/{key(organization)}/{key(prefix)}/{key(table)}/{key(run)}-{key(attempt)}.parquet"
 
 
+def refused(state: str) -> str:
+    """Beside an applied state: the rows that Dataverse refused last."""
+    return f"{state.removesuffix('.parquet')}-refused.parquet"
+
+
 def _run(environment: str, run: str) -> str:
     return f"runs/{key(environment)}/{key(run)}"

@@ -53,6 +53,7 @@ class Pointer:
     configuration: str = ""  # of a linked table: what its links depended on
     succeeded: bool = False  # some run brought the table to its end
     pending: tuple[str, ...] = ()  # deltas that may have been sent, whose outcome never reached the state
+    refused: str = ""  # the file beside it: rows that Dataverse refused last
     etag: str = ""
 
 

@@ -69,6 +69,7 @@ class Table:
         self._folder, self._files = folder, 0
         self.state: Path | None = None
         self.pending: list[Path] = []
+        self.refused: Path | None = None
 
     def file(self) -> Path:
         self._files += 1
@@ -88,7 +89,7 @@ class Table:
         """Plan what `draft` makes of the connection."""
         self.delta = self.file()
         with planning.connection() as connection:
-            state.open_state(connection, self.state, self.pending)
+            state.open_state(connection, self.state, self.pending, self.refused)
             duplicates = compare.stage(connection, draft(connection), policy, birth=self.delta.stem)
             found = compare.number(connection, policy, write_stage=WRITE, remove_stage=REMOVE)
             state.save(connection, "delta", self.delta)
@@ -106,28 +107,41 @@ class Table:
             )
 
     def conclude(
-        self, progress: Sequence[tuple[int, int, int]], exceptions: Sequence[tuple[str, str, bool]] = ()
+        self,
+        progress: Sequence[tuple[int, int, int]],
+        exceptions: Sequence[tuple[str, str, bool]] = (),
+        *,
+        only_a_part: bool = False,
     ) -> Counts:
         with planning.connection() as connection:
-            state.open_state(connection, self.state, self.pending)
-            counts = state.conclude(connection, self.delta, progress, exceptions)
-            self.state = self.file()
+            state.open_state(connection, self.state, self.pending, self.refused)
+            noted = {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN"}
+            state.create(connection, "exception", noted, exceptions)
+            counts = state.conclude(connection, self.delta, progress)
+            self.state, beside = self.file(), self.file()
             state.save(connection, "next_state", self.state)
+            self.refused = beside if state.save_refused(connection, beside, only_a_part=only_a_part) else None
             self.pending = []
             return counts
 
     def content(self) -> State:
         with planning.connection() as connection:
-            state.open_state(connection, self.state, self.pending)
+            state.open_state(connection, self.state, self.pending, self.refused)
             rows = connection.execute("SELECT id::VARCHAR, entry::VARCHAR, mark FROM state").fetchall()
         found = {key: (value, mark) for key, value, mark in rows}
         assert len(found) == len(rows), "a row stands twice in the state"
         return found
 
+    def refused_rows(self) -> set[str]:
+        """Those that Dataverse refused last."""
+        with planning.connection() as connection:
+            state.open_state(connection, self.state, self.pending, self.refused)
+            return {key for (key,) in connection.execute("SELECT id::VARCHAR FROM refused").fetchall()}
+
     def births(self) -> dict[str, str | None]:
         """Which plan created each row of the state."""
         with planning.connection() as connection:
-            state.open_state(connection, self.state, self.pending)
+            state.open_state(connection, self.state, self.pending, self.refused)
             return dict(connection.execute("SELECT id::VARCHAR, born FROM state").fetchall())
 
 

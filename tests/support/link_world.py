@@ -98,6 +98,7 @@ class Storage:
     blobs: dict[str, bytes] = field(default_factory=dict)
     known: Pointer = field(default_factory=Pointer)
     opened: list[Chunk] = field(default_factory=list)
+    asked: Task | None = None
 
     def read(self, path: str) -> bytes:
         return self.blobs[path]
@@ -116,6 +117,10 @@ class Storage:
 
     def save_pointer(self, _organization: str, _prefix: str, pointer: Pointer) -> None:
         self.known = pointer
+
+    def task(self, *_: str) -> Task:
+        assert self.asked is not None
+        return self.asked
 
     def add_chunks(self, opened: list[Chunk]) -> None:
         self.opened = opened
@@ -218,6 +223,7 @@ class World:
 
     def leave(self, task: Task) -> None:
         """The outcome of the plan is never known."""
+        self.storage.asked = task
         close.leave_uncertain(self.services, self.run, task, "the worker is gone.")
 
     # -- what the app remembers ----------------------------------------------------------------------------

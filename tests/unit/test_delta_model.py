@@ -62,6 +62,7 @@ class Model:
     """What the rules of the architecture say, row by row."""
 
     known: State
+    refused: frozenset[str] = frozenset()  # by Dataverse, when they were last written or removed
 
     def wanted(self, attempt: Attempt) -> dict[str, Row]:
         best: dict[str, Row] = {}
@@ -98,8 +99,10 @@ class Model:
         """For every step what is known of it, and whether it may have happened all the same."""
         steps, found = self.steps(attempt), {}
         writes = {key for key, op in steps.items() if op in {"create", "change"}}
-        retried = {key for key in writes if self.known.get(key, ("", ""))[1] == "missing"}
-        for chunk in (writes - retried, retried, {key for key, op in steps.items() if op == "remove"}):
+        removals = {key for key, op in steps.items() if op == "remove"}
+        lost = {key for key in writes if self.known.get(key, ("", ""))[1] == "missing"} - self.refused
+        usual, refused = writes - lost - self.refused, writes & self.refused
+        for chunk in (usual, lost, refused, removals - self.refused, removals & self.refused):
             for place, key in enumerate(sorted(chunk)):
                 kind, late = attempt.exceptions.get(uuid.UUID(key).int, ("written", False))
                 found[key] = (
@@ -131,6 +134,14 @@ class Model:
                 state[key] = (before[0], "uncertain")
         return state
 
+    def refused_after(self, attempt: Attempt) -> frozenset[str]:
+        """Rows that were refused, and those whose second chance came to nothing yet."""
+        steps, outcomes = self.steps(attempt), self.outcomes(attempt)
+        again = {key for key in steps if key in self.refused and steps[key] != "drop"}
+        settled = {key for key, (outcome, _) in outcomes.items() if outcome in {"written", "missing"}}
+        refused = {key for key, (outcome, _) in outcomes.items() if outcome in {"rejected", "referenced"}}
+        return frozenset(refused | (again - settled))
+
     def unresolved(self, attempt: Attempt) -> State:
         """Nothing is known of the run: whatever it had planned to send may have arrived."""
         steps, wanted = self.steps(attempt), self.wanted(attempt)
@@ -156,7 +167,7 @@ def test_state_is_what_the_model_says(tmp_path_factory: pytest.TempPathFactory, 
         delta = plan.delta
         assert delta.created + delta.changed + delta.unchanged + delta.rejected == len(young)  # no row without a word
         if not attempt.committed:
-            model = Model(model.unresolved(attempt))
+            model = replace(model, known=model.unresolved(attempt))
             table.pending.append(table.delta)
             assert certain(table.content()) == certain(model.known)
             continue
@@ -164,7 +175,8 @@ def test_state_is_what_the_model_says(tmp_path_factory: pytest.TempPathFactory, 
         exceptions = [(guid(number), *what) for number, what in attempt.exceptions.items() if guid(number) in begun]
         counts = table.conclude([(chunk, attempt.sent, attempt.begun) for chunk, *_ in all_sent(plan)], exceptions)
         assert counts == expected_counts(steps, outcomes)
-        model = replace(model, known=model.after(attempt))
+        model = replace(model, known=model.after(attempt), refused=model.refused_after(attempt))
+        assert table.refused_rows() == model.refused
         assert certain(table.content()) == certain(model.known)
 
 

@@ -45,6 +45,7 @@ class Run:
         self.connection = connection
         columns = {"id": "UUID", "entry": "UUID", "mark": "VARCHAR", "born": "VARCHAR"}
         state.create(connection, "state", columns, [(*row, born) for row in known])
+        state.create(connection, "refused", {"id": "UUID"}, [])
         if there is not None:
             cells = [(row, to or None, (texts or {}).get(row)) for row, to in there.items()]
             state.create(connection, "there", {"id": "UUID", "profile": "UUID", "key": "VARCHAR"}, cells)
