@@ -23,6 +23,8 @@ from shared.dataverse.sizing import Sizes, Sizing
 from shared.errors import TransientError
 
 _MOST_HALVINGS = 3
+_HOPELESS, _LIKELY = 0.05, 0.5  # chances that a call is clean: below the first it is not tried, a half above the second
+_OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED}
 
 
 @dataclass(frozen=True)
@@ -108,17 +110,22 @@ class _Write:
     sizing: Sizing = field(init=False)
     singles: Singles = field(init=False)
     doubtful: bool = field(default=False, init=False)  # some request of this call got no answer
+    unnamed: bool = field(default=False, init=False)  # the rows at fault had to be looked for
 
     def __post_init__(self) -> None:
-        self.ids = [suspects.row_id(record, self.key) for record in self.records]
+        self.ids = suspects.row_ids(self.records, self.key)
         if len(set(self.ids)) < len(self.ids):
             raise ValueError(f"{self.writer.table.logical_name}: two records of one call have the same {self.key}")
         self.sizing = self.writer.sizes.bulk(self.writer.table.set_name, self.action)
         self.singles = self.writer.singles("PATCH")
 
     def all(self) -> list[RowFault]:
-        faults = self._bulk(list(range(len(self.records)))) if self.records else []
-        self.sizing.refused(len(self.records), len(faults))
+        rows = list(range(len(self.records)))
+        if rows and self.sizing.clean_chance(len(rows)) < _HOPELESS:
+            self.unnamed, faults = True, self._one_by_one(rows)
+        else:
+            faults = self._bulk(rows) if rows else []
+        self.sizing.refused(len(rows), len(faults) if self.unnamed else 0)
         doubtful = self.doubtful or self.singles.doubtful
         return sorted((replace(fault, uncertain=doubtful) for fault in faults), key=lambda fault: fault.index)
 
@@ -149,11 +156,10 @@ class _Write:
                 if error.timed_out and may_halve:
                     return Fault(Kind.TIMEOUT, 0, "", str(error), "")
                 raise
-            if response.is_success:
+            fault = None if response.is_success else client.fault(response)
+            if fault is None or fault.kind in _OF_ROWS:
                 self.sizing.answered(len(rows), response.elapsed.total_seconds())
-                return None
-            fault = client.fault(response)
-            if fault.kind is Kind.TIMEOUT and not may_halve:
+            elif fault.kind is Kind.TIMEOUT and not may_halve:
                 raise TransientError(f"{path}: {fault}")
             return fault
 
@@ -175,12 +181,13 @@ class _Write:
             others = [row for row in rows if row not in suspected]
             written = others if others and self._try(others) is None else []
         else:
+            self.unnamed = True
             written = self._better_half(rows)
         return self._one_by_one([row for row in rows if row not in set(written)])
 
     def _better_half(self, rows: list[int]) -> list[int]:
         """The half of the rows that can be written in bulk, when it has been; none where that is not to be expected."""
-        if len(rows) > 1 and self.sizing.expects_clean(len(rows) // 2):
+        if len(rows) > 1 and self.sizing.clean_chance(len(rows) // 2) >= _LIKELY:
             for half in _halves(rows):
                 if self._try(half) is None:
                     return half

@@ -38,7 +38,7 @@ class Sizing:
         return int(self._rows)
 
     def answered(self, rows: int, seconds: float) -> None:
-        """A call with so many rows succeeded within `seconds`, waiting for its turn not counted."""
+        """A call with so many rows was answered within `seconds`, waiting for its turn not counted."""
         with self._lock:
             if rows * 2 < self._rows:
                 return  # a rest: mostly the cost of the request itself
@@ -59,17 +59,17 @@ class Sizing:
             self._seconds = min(self._seconds * 1.5, self._longest)
 
     def refused(self, rows: int, refused: int) -> None:
-        """So many of a call's rows were refused for their own fault."""
+        """So many of a call's rows were refused, and the call's error did not say which."""
         with self._lock:
             self._sent, self._refused = self._sent + rows, self._refused + refused
             if self._sent > _MEMORY_ROWS:
                 self._sent, self._refused = self._sent / 2, self._refused / 2
 
-    def expects_clean(self, rows: int) -> bool:
-        """Whether so many rows are more likely than not to hold none that is refused."""
+    def clean_chance(self, rows: int) -> float:
+        """How likely it is, from 0 to 1, that none of so many rows is refused without being named."""
         with self._lock:
             share = self._refused / self._sent if self._sent else 0.0
-        return (1.0 - share) ** rows >= 0.5
+        return (1.0 - share) ** rows
 
 
 class Sizes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from shared.dataverse.errors import Fault, Kind
 
@@ -15,6 +16,7 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _TOO_LONG = re.compile(r"length of the '(\w+)' attribute .*maximum allowed length of '(\d+)'", re.DOTALL)
 _OUT_OF_RANGE = re.compile(r"of '(\w+)' .*outside the valid range\D*?(-?[\d.]+) (?:to|-) (-?[\d.]+)", re.DOTALL)
 
+_BACKSLASH = ord("\\")
 _COLUMN = re.compile(
     r"'(\w+)' attribute|attribute '(\w+)'|\(property '([\w.@]+)'\)|property named '([\w.@]+)'|[Pp]roperty '([\w.@]+)'"
     r"|[Vv]alue \S+ of '(\w+)'|(?:field|column)(?: missing)?:? '(\w+)'"
@@ -27,23 +29,45 @@ def column(message: str) -> str:
     return next(filter(None, found.groups())).partition("@")[0] if found else ""
 
 
-def row_id(record: bytes, key: str) -> str:
-    """The GUID of a record, in lower case; `key` is the name of the primary key column. ValueError: it has none."""
-    found = re.search(_pair(key), record)
-    if found is None:
-        raise ValueError(f"a record has no {key}")
-    return found.group(1).decode().lower()
+def row_ids(records: Iterable[bytes], key: str) -> list[str]:
+    """The GUIDs of records, in lower case; `key` is the name of the primary key column. ValueError: one has none."""
+    name = b'"%b":"' % key.encode()  # as DuckDB writes it: several times as fast as the pattern
+    length = len(name)
+    found = []
+    for record in records:
+        start = record.find(name)
+        if start > 0 and record[start - 1] != _BACKSLASH:
+            start += length
+            found.append(record[start : record.index(b'"', start)].decode().lower())
+        elif other := _key_of(record, key):
+            found.append(other.group(1).decode().lower())
+        else:
+            raise ValueError(f"a record has no {key}")
+    return found
 
 
 def without_key(record: bytes, key: str) -> bytes:
     """The record as the body of a PATCH, whose address names the row."""
+    found = _key_of(record, key)
+    if found is None:
+        return record
+    before, after = record[: found.start()].rstrip(), record[found.end() :].lstrip()
+    if after.startswith(b","):
+        return before + after[1:].lstrip()
+    return before.removesuffix(b",") + after
+
+
+def _key_of(record: bytes, key: str) -> re.Match[bytes] | None:
     pair = _pair(key)
-    return re.sub(rb"%s\s*,\s*|,?\s*%s" % (pair, pair), b"", record, count=1)
+    found = pair.search(record)
+    while found and record[found.start() - 1] == _BACKSLASH:  # the quote stands inside a string
+        found = pair.search(record, found.start() + 1)
+    return found
 
 
-def _pair(key: str) -> bytes:
-    # A quote after a backslash stands inside a string.
-    return rb'(?<!\\)"%s"\s*:\s*"([^"]*)"' % re.escape(key.encode())
+@cache
+def _pair(key: str) -> re.Pattern[bytes]:
+    return re.compile(rb'"%s"\s*:\s*"([^"]*)"' % re.escape(key.encode()))
 
 
 def guids(message: str) -> set[str]:

@@ -295,16 +295,24 @@ def test_rows_of_two_faults_take_three_requests(organization: Organization, prof
     assert len(organization.rows(profiles.set_name, KEY)) == 197
 
 
-def test_where_refused_rows_are_common_no_call_is_split(organization: Organization, profiles: bulk.TableName) -> None:
-    """An error that names no row: the first call is split in vain, the others go into a batch at once."""
-    sent: list[int] = []
-    writer = bulk.Writer(organization.client, profiles, Sizes(), lambda: sent.append(1))
+def test_where_refused_rows_are_common_no_call_is_split_or_tried(
+    organization: Organization, profiles: bulk.TableName
+) -> None:
+    """An error that names no row: the first call is split in vain, the next goes into a batch, then each at once."""
+    requests: list[int] = []
+    sizes = Sizes()
     for start in (0, 200, 400):
         rows = range(start, start + 200)
-        records = [profile(i, msdynci_birthday="no date" if i % 50 == 25 else "2000-01-01") for i in rows]
-        assert [start + fault.index for fault in writer.upsert(records, key=KEY)] == [i for i in rows if i % 50 == 25]
-    assert len(sent) == 4 + 2 + 2
-    assert len(organization.rows(profiles.set_name, KEY)) == 600 - 12
+        sent: list[int] = []
+        writer = bulk.Writer(organization.client, profiles, sizes, lambda sent=sent: sent.append(1))
+        records = [profile(i, msdynci_birthday="no date" if i % 100 == 25 else "2000-01-01") for i in rows]
+        assert [start + fault.index for fault in writer.upsert(records, key=KEY)] == [start + 25, start + 125]
+        requests.append(len(sent))
+    assert requests == [4, 2, 2]
+    sizes.bulk(profiles.set_name, bulk.UPSERT).refused(1_000, 40)
+    assert writer.upsert([profile(i, msdynci_birthday="2000-01-01") for i in range(600, 800)], key=KEY) == []
+    assert sum(requests) + 1 == 8 + len(sent) - requests[-1]
+    assert len(organization.rows(profiles.set_name, KEY)) == 800 - 6
 
 
 def test_a_single_row_at_fault_costs_its_half(organization: Organization, profiles: bulk.TableName) -> None:

@@ -66,15 +66,14 @@ def test_too_many_requests_make_calls_longer_but_not_without_end() -> None:
     assert answered(sizing, 40, request=0.0, row=CALL_SECONDS / 100).rows() == pytest.approx(400, abs=2)
 
 
-def test_whether_rows_are_expected_clean_follows_the_share_refused() -> None:
+def test_the_chance_of_a_clean_call_follows_the_share_refused() -> None:
     sizing = Sizing()
-    assert sizing.expects_clean(MOST_ROWS)
+    assert sizing.clean_chance(MOST_ROWS) == 1
     sizing.refused(1_000, 10)
-    assert sizing.expects_clean(60)
-    assert not sizing.expects_clean(100)
-    for _ in range(200):
+    assert sizing.clean_chance(100) == pytest.approx(0.99**100)
+    for _ in range(400):
         sizing.refused(1_000, 0)
-    assert sizing.expects_clean(MOST_ROWS)
+    assert sizing.clean_chance(MOST_ROWS) > 0.9
 
 
 def test_each_kind_of_call_to_each_table_learns_for_itself() -> None:

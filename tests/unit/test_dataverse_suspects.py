@@ -16,9 +16,10 @@ def record(guid: str, **values: object) -> bytes:
 
 def test_the_key_is_read_and_not_mistaken_for_text() -> None:
     text = f'he said "contactid": "{B}"'
-    assert suspects.row_id(record(A.upper(), note=text), "contactid") == A
+    tight = json.dumps({"note": text, "contactid": B.upper()}, separators=(",", ":")).encode()
+    assert suspects.row_ids([record(A.upper(), note=text), tight], "contactid") == [A, B]
     with pytest.raises(ValueError, match="no contactid"):
-        suspects.row_id(json.dumps({"note": text}).encode(), "contactid")
+        suspects.row_ids([json.dumps({"note": text}).encode()], "contactid")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_taking_the_key_away_leaves_every_other_value(values: dict[str, object],
     pairs.insert(place, ("contactid", A))
     separators = (" , ", " : ") if spaced else (",", ":")
     text = json.dumps(dict(pairs), separators=separators, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    assert suspects.row_id(text, "contactid") == A
+    assert suspects.row_ids([text], "contactid") == [A]
     assert json.loads(suspects.without_key(text, "contactid")) == values
 
 
