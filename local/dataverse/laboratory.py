@@ -60,7 +60,7 @@ def _statistics(organization: Organization, request: Request, rest: list[str]) -
         organization.web.reset()
         return Response(204)
     _only(request, "GET")
-    counted = {**organization.statistics.report(), "servers": organization.web.report()}
+    counted = {**organization.statistics.report(), **organization.web.report()}
     return _json({"organization_id": organization.id, **counted})
 
 

@@ -85,7 +85,7 @@ class Server:
             call = Call(organization, request.method, rest, request.query, request.headers, request.body, base)
             call.user_id = str(uuid.uuid5(uuid.UUID(organization.id), user.client_id))
             response = await self._taken(request, call, visit)
-        response.headers += visit.headers()
+        response.headers = [*response.headers, *visit.headers()]
         if web.profile.latency:
             await asyncio.sleep(web.profile.latency)
         return response
@@ -96,11 +96,12 @@ class Server:
         try:
             fault = call.organization.faults.take(f"{request.method} {request.target}")
             if fault and fault.replaces and not fault.after_commit:
-                response, took = self._faulty(request, call, fault, Response(0)), visit.seconds(0, 0)
+                response = self._faulty(request, call, visit, fault, Response(0))
+                took = visit.seconds(0, 0)
             else:
                 response, rows, operations = self._carry_out(request, call)
                 took = visit.seconds(rows, operations)
-                response = self._faulty(request, call, fault, response) if fault else response
+                response = self._faulty(request, call, visit, fault, response) if fault else response
             passed = visit.servers.clock() - began
             took = max(passed, took + (fault.slow if fault else 0.0))
             if took > passed:
@@ -115,12 +116,12 @@ class Server:
             return error_response(DataverseError(413, "0x80040265", "The request body is too large.")), 0, 0
         before = call.organization.statistics.operations
         response = api.dispatch(call)
-        response.headers.append(("x-ms-service-request-id", str(uuid.uuid4())))
+        response.headers = [*response.headers, ("x-ms-service-request-id", str(uuid.uuid4()))]
         rows = timing.bulk_rows(call.path, request.body)
         operations = call.organization.statistics.operations - before - (1 if call.kind == "$batch" else 0)
         return response, rows, 0 if rows and call.kind != "$batch" else operations
 
-    def _faulty(self, request: Request, call: Call, fault: Fault, response: Response) -> Response:
+    def _faulty(self, request: Request, call: Call, visit: Visit, fault: Fault, response: Response) -> Response:
         """Return what a fault makes of an answer."""
         statistics = call.organization.statistics
         statistics.fault(fault.name)
@@ -133,6 +134,8 @@ class Server:
             return self._unauthorized(request, call.organization.host)
         if fault.status is not None:
             statistics.request("fault", None, fault.status)
+            if fault.status == 429 and fault.retry_after:
+                visit.told(fault.retry_after)
             return error_response(fault.error())
         return _cut(response) if fault.truncated else response
 

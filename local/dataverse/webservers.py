@@ -8,6 +8,7 @@ added up.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 import time
@@ -46,6 +47,33 @@ class WebServer:
         }
 
 
+@dataclass
+class Caller:
+    """What one user has done on all web servers together, and until when any of them told it to wait.
+
+    `early` are the requests sent to any web server while a Retry-After was in force, past the grace; one that a test
+    injected counts as well. No web server knows of another's, but a client does.
+    """
+
+    requests: int = 0
+    refused: int = 0
+    early: int = 0
+    told: float = -math.inf
+    until: float = -math.inf
+
+    def arrive(self, now: float, grace: float) -> None:
+        """Count a request."""
+        self.requests += 1
+        self.early += self.told + grace < now < self.until
+
+    def wait(self, now: float, seconds: float) -> None:
+        """Note a refusal that asks to wait."""
+        self.refused += 1
+        if now >= self.until:
+            self.told = now
+        self.until = max(self.until, now + seconds)
+
+
 class WebServers:
     """All of an organization's; `clock` gives seconds. They can be replaced while requests are under way."""
 
@@ -53,6 +81,7 @@ class WebServers:
         self.profile = profile
         self.clock = clock
         self._servers = [WebServer() for _ in range(profile.servers)]
+        self._callers: dict[str, Caller] = {}
         self._protection = Protection(profile.limits)
         self._random = random.Random(profile.seed)  # noqa: S311 - repeatable, not secret
         self._next = 0
@@ -63,23 +92,32 @@ class WebServers:
         for server in self._servers:
             fresh = WebServer(under_way=server.under_way)
             server.__dict__.update(fresh.__dict__)
+        for caller in self._callers.values():
+            caller.requests = caller.refused = caller.early = 0
 
-    def report(self) -> list[dict[str, Any]]:
-        """Return what each has done."""
-        return [server.report() for server in self._servers]
+    def report(self) -> dict[str, Any]:
+        """Return what each has done, and each user by client id."""
+        users = {
+            user: {"requests": caller.requests, "refused": caller.refused, "early": caller.early}
+            for user, caller in sorted(self._callers.items())
+        }
+        return {"servers": [server.report() for server in self._servers], "users": users}
 
     def arrive(self, user: str, cookies: str) -> Visit:
         """Take a request of a user, or refuse it, on the web server that its Cookie header or chance names."""
         number, known = self._choose(cookies)
-        server = self._servers[number]
+        server, now = self._servers[number], self.clock()
         server.requests += 1
-        refusal = self._protection.arrive(user, number, self.clock())
+        caller = self._callers.setdefault(user, Caller())
+        caller.arrive(now, self.profile.limits.grace)
+        refusal = self._protection.arrive(user, number, now)
         if refusal is None:
             server.under_way += 1
             server.most_at_once = max(server.most_at_once, server.under_way)
         else:
             server.refused[refusal.code] += 1
             server.early += refusal.early
+            caller.wait(now, refusal.retry_after)
         cookie = None if known or len(self._servers) == 1 else self._cookies[number]
         chance = self._random.random() if self.profile.costs.jitter else 0.5
         return Visit(self, user, number, refusal, cookie, chance)
@@ -95,6 +133,10 @@ class WebServers:
         server.under_way -= 1
         server.execution += seconds
         self._protection.finish(visit.user, visit.server, self.clock(), seconds)
+
+    def told(self, visit: Visit, seconds: float) -> None:
+        """Note that an injected 429 asks a user to wait."""
+        self._callers[visit.user].wait(self.clock(), seconds)
 
     def headers(self, visit: Visit) -> list[tuple[str, str]]:
         """Return what an answer says of parallelism and of what is left. Seconds carry a separator, as recorded."""
@@ -143,6 +185,10 @@ class Visit:
     def finish(self, seconds: float) -> None:
         """End it, after so many seconds of execution."""
         self.servers.finish(self, seconds)
+
+    def told(self, seconds: float) -> None:
+        """Note that its answer is an injected 429 with this Retry-After."""
+        self.servers.told(self, seconds)
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the headers of its answer."""

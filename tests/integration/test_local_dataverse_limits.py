@@ -232,11 +232,35 @@ def test_each_server_tells_what_it_did(api: Api) -> None:
     assert api.laboratory("statistics")["statuses"] == {"200": 2, "429": 1}
 
 
+def test_a_request_before_retry_after_is_early_for_its_user_on_any_server(api: Api) -> None:
+    limit(api, servers=2, limits={"requests": 1, "grace": 0.1})
+    api.expect(200, "GET", "WhoAmI")
+    api.expect(429, "GET", "WhoAmI")  # the cookie leads to the same server
+    api.http.cookies.clear()
+    time.sleep(0.2)
+    api.expect(200, "GET", "WhoAmI")
+    [told] = api.laboratory("statistics")["users"].values()
+    assert told == {"requests": 3, "refused": 1, "early": 1}
+    assert [one["early"] for one in servers(api)] == [0, 0]
+
+
+def test_a_request_before_the_retry_after_of_a_fault_is_early_too(api: Api) -> None:
+    limit(api, limits={"grace": 0.0})
+    api.faults({"kind": "requests", "retry_after": 0.3})
+    api.expect(429, "GET", "WhoAmI")
+    api.expect(200, "GET", "WhoAmI")
+    time.sleep(0.3)
+    api.expect(200, "GET", "WhoAmI")
+    [told] = api.laboratory("statistics")["users"].values()
+    assert told == {"requests": 3, "refused": 1, "early": 1}
+
+
 def test_a_reset_forgets_what_servers_did_and_keeps_their_windows(api: Api) -> None:
     limit(api, limits={"requests": 1})
     api.expect(200, "GET", "WhoAmI")
     api.http.post(f"/local/{api.host}/statistics/reset").raise_for_status()
     assert servers(api)[0]["requests"] == 0
+    assert [one["requests"] for one in api.laboratory("statistics")["users"].values()] == [0]
     api.expect(429, "GET", "WhoAmI")
 
 
