@@ -8,15 +8,18 @@ from collections.abc import Callable
 from local.dataverse import (
     access,
     batch,
+    bulkdelete,
     changes,
     definitions,
     entities,
     errors,
+    fetchxml,
     filecolumns,
     intersections,
     paths,
     relationships,
     rows,
+    sqlquery,
     users,
 )
 from local.dataverse.call import Call, error_response, json_response
@@ -25,6 +28,7 @@ from local.dataverse.metadata import PACKAGING, Table
 from local.dataverse.paths import Segment
 from local.dataverse.wire import Response
 
+QUERIES: dict[str, Callable[[Call, Table], Response]] = {"fetchXml": fetchxml.answer, "sql": sqlquery.answer}
 NOT_HERE = frozenset({"GlobalOptionSetDefinitions", "RetrieveTotalRecordCount", "UploadBlock"})
 
 
@@ -62,6 +66,10 @@ def _answer(call: Call) -> Response:
 
 def _rows(call: Call, table: Table, path: list[Segment]) -> Response:
     """Answer on rows of a table, and on what else is below an entity set."""
+    if len(path) == 1 and path[0].predicate is None:
+        for option, answer in QUERIES.items():
+            if option in call.options:
+                return answer(call, table)
     if len(path) == 1 or path[0].predicate is None:
         if len(path) == 2 and path[1].name == "$count" and changes.asked_for(call):
             return changes.count(call, table)
@@ -109,6 +117,9 @@ RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
     "EntityDefinitions": definitions.answer_tables,
     "RelationshipDefinitions": relationships.answer_relationships,
     "CreateEntities": entities.create,
+    "BulkDelete": bulkdelete.submit,
+    "asyncoperations": bulkdelete.job,
+    "bulkdeleteoperations": bulkdelete.job,
     "PublishXml": definitions.publish,
     "PublishAllXml": definitions.publish,
 }

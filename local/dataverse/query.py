@@ -20,7 +20,7 @@ from local.dataverse.render import Notes, Renderer
 from local.dataverse.storage import quoted
 from local.dataverse.wire import Response
 
-UNSUPPORTED = ("$apply", "$search", "$compute", "fetchXml", "savedQuery", "userQuery")
+UNSUPPORTED = ("$apply", "$search", "$compute", "savedQuery", "userQuery")
 KNOWN = frozenset({"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "$deltatoken", "tag"})
 COOKIE = re.compile(r'<cookie pagenumber="(\d+)" pagingcookie="([^"]*)" istracking="False" />')
 LAST = re.compile(r'last="\{([0-9A-F-]{36})\}"')
