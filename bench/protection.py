@@ -1,0 +1,101 @@
+"""Under service protection: how much of what Dataverse permits is used, and whether anything is sent too early.
+
+`python bench/protection.py [--quick]`. Ten minutes in worlds that are drawn by seed and unknown to whoever sends: our
+pace, a naive client with 52 requests under way, and Microsoft's SDK. First in virtual time, 20 seeds, with the app's
+own decisions and the local Dataverse's own rules (tests/support/virtual_dataverse.py says what is drawn, and what
+"permitted" means). Then for real, with the real clients over HTTP, 20 times as fast (bench/scaled.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import scaled
+from bench.measure import Claim, Result, main, say
+from tests.support import virtual_senders
+from tests.support.virtual_dataverse import draw
+
+SEEDS = range(1, 21)
+KINDS: tuple[virtual_senders.Kind, ...] = ("ours", "naive", "sdk")
+LEAST_SHARE = 0.95
+# Of the 20 worlds those whose limits this machine can reach.
+MOST_ROWS_A_SECOND = 1600
+REAL_SEEDS = 4
+
+
+class Measured(Protocol):
+    """What both experiments find out; `share` of the rows that the limits permit."""
+
+    @property
+    def share(self) -> float:
+        """Of the permitted rows."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """How many were sent."""
+        ...
+
+    @property
+    def refused(self) -> int:
+        """How many of them got 429."""
+        ...
+
+    @property
+    def early(self) -> int:
+        """How many of them were sent before a Retry-After had passed."""
+        ...
+
+
+def run(options: argparse.Namespace) -> Result:
+    """In virtual time, then for real."""
+    result = Result("protection")
+    seeds = SEEDS[:4] if options.quick else SEEDS
+    virtual = {kind: [virtual_senders.measure(seed, kind) for seed in seeds] for kind in KINDS}
+    result.figures["virtual"] = {"seeds": len(seeds), **{kind: _figures(found) for kind, found in virtual.items()}}
+    say(f"virtual: {result.figures['virtual']}")
+    real = _real(options)
+    result.figures["real"] = {"seeds": len(real["ours"]), **{kind: _figures(found) for kind, found in real.items()}}
+    ours = result.figures["virtual"]["ours"]
+    result.claims = [
+        Claim("share of the permitted rows that we use, the worst of 20 worlds", LEAST_SHARE, ours["lowest"]),
+        Claim("requests that we send before a Retry-After, 20 worlds", 0, ours["early"], most=True),
+        Claim("the same for real, 20 times as fast", 0, result.figures["real"]["ours"]["early"], most=True),
+    ]
+    return result
+
+
+def _real(options: argparse.Namespace) -> dict[str, list[scaled.Outcome]]:
+    """Seed by seed, one client after the other."""
+    worlds = [draw(seed, spread="turn") for seed in SEEDS]
+    worlds = [world for world in worlds if world.permitted / world.lasts <= MOST_ROWS_A_SECOND]
+    found: dict[str, list[scaled.Outcome]] = {kind: [] for kind in KINDS}
+    for world in worlds[: 1 if options.quick else REAL_SEEDS]:
+        for kind in KINDS:
+            outcome = scaled.measure(world, kind, seconds=10.0 if options.quick else None)
+            found[kind].append(outcome)
+            say(f"  for real, seed {world.seed}: {kind}: {outcome}")
+    return found
+
+
+def _figures(found: Sequence[Measured]) -> dict[str, Any]:
+    shares = [one.share for one in found]
+    return {
+        "share": round(statistics.median(shares), 3),
+        "lowest": round(min(shares), 3),
+        "highest": round(max(shares), 3),
+        "requests": sum(one.requests for one in found),
+        "refused": sum(one.refused for one in found),
+        "early": sum(one.early for one in found),
+    }
+
+
+if __name__ == "__main__":
+    main(__doc__, run)
