@@ -8,7 +8,14 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.errors import ConfigurationError, HydrationError, NotFoundError, OvertakenError, TransientError
+from shared.errors import (
+    ConfigurationError,
+    GoneError,
+    HydrationError,
+    NotFoundError,
+    OvertakenError,
+    TransientError,
+)
 
 
 def answer(content: Any, status: int = 200) -> func.HttpResponse:
@@ -32,6 +39,8 @@ def or_error(work: Callable[[], func.HttpResponse]) -> func.HttpResponse:
         return _error(400, fault, fault.faults)
     except NotFoundError as fault:
         return _error(404, fault)
+    except GoneError as fault:
+        return _error(410, fault)
     except OvertakenError as fault:
         return _error(409, fault)
     except TransientError as fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from handlers.answers import answer, or_error
-from shared import pause, views
+from shared import pause, reports, views
 from shared.errors import ConfigurationError, HydrationError
 from shared.page import status
 from shared.services import services
@@ -37,8 +37,21 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """One run with its tasks."""
 
     def work() -> func.HttpResponse:
-        run = services().store.find_run(req.route_params["id"])
+        run = views.find_run(services(), req.route_params["id"])
         return answer(views.run_with_tasks(services(), run))
+
+    return or_error(work)
+
+
+@blueprint.function_name("get_rejects")
+@blueprint.route(route="runs/{id}/rejects/{task}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+def get_rejects(req: func.HttpRequest) -> func.HttpResponse:
+    """The rejects of one task, as a CSV file. The task is named by its key."""
+
+    def work() -> func.HttpResponse:
+        content = reports.rejects(services(), req.route_params["id"], req.route_params["task"])
+        headers = {"Content-Disposition": 'attachment; filename="rejects.csv"', "X-Content-Type-Options": "nosniff"}
+        return func.HttpResponse(content, mimetype="text/csv", charset="utf-8", headers=headers)
 
     return or_error(work)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from shared.errors import LostBlobError, TransientError
 from shared.lake.storage import blob_service
 from shared.settings import Settings
+
+_log = logging.getLogger(__name__)
+_CONFLICT = 409  # a folder that is not empty, a legal hold, a lease
 
 
 class Blobs:
@@ -38,6 +43,32 @@ class Blobs:
         """The bytes of a blob."""
         with _translated(path):
             return self._container.download_blob(path).readall()
+
+    def list(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Blobs whose path begins so, in their order, and when they were written; of some accounts their folders too.
+
+        The answers come in pages, so it may raise amid the list.
+        """
+        with _translated(prefix):
+            for found in self._container.list_blobs(name_starts_with=prefix):
+                yield found.name, found.last_modified
+
+    def delete(self, path: str) -> None:
+        """Delete a blob, or a folder that is empty. One that is gone, or cannot be deleted now, is no fault."""
+        with _translated(path):
+            try:
+                self._container.delete_blob(path, delete_snapshots="include")
+            except ResourceNotFoundError:
+                return
+            except HttpResponseError as fault:
+                if fault.status_code != _CONFLICT:
+                    raise
+                _log.warning("blob.not_deleted", extra={"path": path, "code": str(getattr(fault, "error_code", ""))})
+
+    def size(self, path: str) -> int:
+        """How many bytes a blob has."""
+        with _translated(path):
+            return int(self._container.get_blob_client(path).get_blob_properties().size)
 
     def upload(self, path: str, file: Path) -> None:
         """Write a blob from a file, in blocks."""

@@ -9,6 +9,7 @@ HydrationError
 ├── CorruptSnapshotError    the lake's files cannot be read as what their manifest says
 ├── OvertakenError          what was asked for is too late: something newer has happened since
 ├── NotFoundError           something that was named does not exist
+├── GoneError               something that was named is kept no longer
 ├── LostBlobError           a blob that the app wrote itself is gone
 └── ClaimLostError          another worker holds the work, or the run is over: stop without writing
 """
@@ -27,11 +28,12 @@ class TransientError(HydrationError):
 
 
 class ThrottledError(TransientError):
-    """A service asks to wait. `retry_after` is in seconds."""
+    """A service asks to wait. `retry_after` is in seconds; `code` is the service's own, where it gave one."""
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float, *, code: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.code = code
 
 
 class ConflictError(TransientError):
@@ -60,6 +62,10 @@ class OvertakenError(HydrationError):
 
 class NotFoundError(HydrationError):
     """The run, task or row that was named does not exist."""
+
+
+class GoneError(HydrationError):
+    """What was named was there, and its time is over."""
 
 
 class LostBlobError(HydrationError):

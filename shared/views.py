@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from shared import pause
-from shared.errors import ConfigurationError
-from shared.runs.model import GROUP, Environment, Kind, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.errors import ConfigurationError, NotFoundError
+from shared.runs.model import GROUP, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 
 
@@ -60,6 +60,19 @@ def runs_view(services: Services, runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [run_view(run, found[run.environment]) for run in runs]
 
 
+_NO_RUN = "There is no run {run}. Runs are kept for {days:g} days (retention_days in hydration.toml)."
+_REJECTS_GONE = "Its rejects are gone: they are kept for {days:g} days."
+
+
+def find_run(services: Services, run_id: str) -> Run:
+    """A run by its id. Raises NotFoundError, which says that a run is not kept for ever."""
+    try:
+        return services.store.find_run(run_id)
+    except NotFoundError as fault:
+        days = services.settings.hydration.retention_days
+        raise NotFoundError(_NO_RUN.format(run=run_id, days=days)) from fault
+
+
 def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
     """One task as JSON, with how far it is while it is being sent."""
     view = {
@@ -77,6 +90,9 @@ def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
         done = sum(chunk.done for chunk in services.store.chunks(task))
         view["chunks_done"] = done
         view["detail"] = f"{task.detail} {done:,} of {task.chunks:,} chunks are done."
+    if run.files is Files.NONE and (task.counts.rejected or task.counts.held):
+        gone = _REJECTS_GONE.format(days=services.settings.hydration.retention_days)
+        view["detail"] = f"{task.detail}\n{gone}"
     return view
 
 

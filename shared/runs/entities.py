@@ -44,6 +44,11 @@ def newest_first(run_id: str) -> str:
     return run_id.translate(_NEWEST_FIRST)
 
 
+def run_row(run: str) -> str:
+    """The row key of a run in its environment's partition."""
+    return f"run {newest_first(key(run))}"
+
+
 @cache
 def _hints(cls: Hashable) -> Mapping[str, Any]:
     return typing.get_type_hints(cls)

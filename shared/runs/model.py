@@ -80,6 +80,14 @@ PROFILES, ROWS, CHILD_REMOVALS, PROFILE_REMOVALS = 1, 2, 3, 4
 LAST_STAGE = PROFILE_REMOVALS
 
 
+class Files(StrEnum):
+    """What the app's container holds of a run."""
+
+    ALL = "all"  # what it was planned with and what was noted while it was sent; its rejects
+    REJECTS = "rejects"
+    NONE = "none"
+
+
 @dataclass(frozen=True)
 class Environment:
     """What is known of one `ci_<id>` folder and the organization that it is bound to."""
@@ -115,6 +123,7 @@ class Run:
     dispatched: int = 0  # the highest stage whose messages were sent
     fingerprint: str = ""
     organization_id: str = ""
+    files: Files = Files.ALL  # what is left of them
     opened: datetime | None = None
     updated: datetime | None = None
     ended: datetime | None = None

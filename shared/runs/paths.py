@@ -5,15 +5,18 @@ from __future__ import annotations
 from shared.runs.entities import key
 from shared.runs.model import Run, Task
 
+STATES = "state/"
+"""Where all applied states lie, one folder an organization."""
 
-def snapshot(run: Run) -> str:
+
+def snapshot(of: Run) -> str:
     """The pinned snapshot of a run's attempt."""
-    return f"{_run(run.environment, run.id)}/snapshot-{run.attempt}.json"
+    return f"{run(of.environment, of.id)}/snapshot-{of.attempt}.json"
 
 
 def plan(environment: str, task: Task, attempt: str) -> str:
     """The folder of a plan attempt."""
-    return f"{_run(environment, task.run)}/{key(task.key)}/{key(attempt)}"
+    return f"{run(environment, task.run)}/{key(task.key)}/{key(attempt)}"
 
 
 def chunk(folder: str, number: int) -> str:
@@ -48,12 +51,12 @@ def rejects(folder: str) -> str:
 
 def rejects_report(environment: str, task: Task) -> str:
     """All rejects of a task, for people."""
-    return f"{_run(environment, task.run)}/{key(task.key)}/rejects.csv"
+    return f"{run(environment, task.run)}/{key(task.key)}/rejects.csv"
 
 
-def state(organization: str, prefix: str, table: str, run: str, attempt: str) -> str:
+def state(organization: str, prefix: str, table: str, run_id: str, attempt: str) -> str:
     """An applied state."""
-    return f"state/{key(organization)}/{key(prefix)}/{key(table)}/{key(run)}-{key(attempt)}.parquet"
+    return f"{STATES}{key(organization)}/{key(prefix)}/{key(table)}/{key(run_id)}-{key(attempt)}.parquet"
 
 
 def refused(state: str) -> str:
@@ -61,5 +64,6 @@ def refused(state: str) -> str:
     return f"{state.removesuffix('.parquet')}-refused.parquet"
 
 
-def _run(environment: str, run: str) -> str:
-    return f"runs/{key(environment)}/{key(run)}"
+def run(environment: str, run_id: str) -> str:
+    """The folder of a run."""
+    return f"runs/{key(environment)}/{key(run_id)}"

@@ -16,8 +16,9 @@ from azure.core.exceptions import ResourceExistsError
 
 from shared.clock import Clock
 from shared.errors import ConflictError, NotFoundError
-from shared.runs.entities import key, newest_first
+from shared.runs.entities import key, run_row
 from shared.runs.model import Chunk, Environment, Run, Task
+from shared.runs.past import Past
 from shared.runs.tables import Delete, Table, Write, service
 from shared.settings import Connection
 
@@ -72,6 +73,7 @@ class Store:
         client = service(connection, clock)
         self._runs, self._tasks, self._chunks, self._state = (Table(client.get_table_client(name)) for name in NAMES)
         self._service = client
+        self.past = Past(self._runs, self._tasks, self._chunks)
         self.clock = clock
 
     def create_tables(self) -> None:
@@ -99,14 +101,14 @@ class Store:
 
     def run(self, environment: str, run: str) -> Run:
         """One run. Raises NotFoundError."""
-        found = self._runs.get(Run, key(environment), self._run_row(run))
+        found = self._runs.get(Run, key(environment), run_row(run))
         if found is None:
             raise NotFoundError(f"There is no run {run} of environment {environment}.")
         return found
 
     def find_run(self, run: str) -> Run:
         """One run by its id alone. Raises NotFoundError."""
-        found = self._runs.query(Run, "RowKey eq @row", row=self._run_row(run))
+        found = self._runs.query(Run, "RowKey eq @row", row=run_row(run))
         if not found:
             raise NotFoundError(f"There is no run {run}.")
         return found[0]
@@ -141,7 +143,7 @@ class Store:
         """
         now = self.clock.now()
         stamped = [replace(run, updated=now) for run in runs]
-        writes = [Write(run, key(run.environment), self._run_row(run.id), run.etag) for run in stamped]
+        writes = [Write(run, key(run.environment), run_row(run.id), run.etag) for run in stamped]
         if environment is not None:
             writes.append(self._environment_write(environment))
         if lock is not None:
@@ -152,10 +154,6 @@ class Store:
     def save_run(self, run: Run) -> Run:
         """Write one run guarded by its version."""
         return self.save_runs([run])[0]
-
-    @staticmethod
-    def _run_row(run: str) -> str:
-        return f"run {newest_first(key(run))}"
 
     @staticmethod
     def _environment_write(environment: Environment) -> Write:
@@ -262,6 +260,13 @@ class Store:
         return self._state.query(
             Pointer, "PartitionKey eq @organization and RowKey ge @low and RowKey lt @high",
             organization=key(organization), low=low, high=low + "~",
+        )  # fmt: skip
+
+    def all_pointers(self, organization: str) -> list[Pointer]:
+        """Every table of the organization that we ever wrote to, whatever the prefix was."""
+        return self._state.query(
+            Pointer, "PartitionKey eq @organization and RowKey ge @low and RowKey lt @high",
+            organization=key(organization), low="state ", high="state!",
         )  # fmt: skip
 
     def save_pointer(self, organization: str, prefix: str, pointer: Pointer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
@@ -108,6 +109,19 @@ class Table:
                 batch = []
         if batch:
             self._overwrite(batch)
+
+    def delete_some(self, condition: str, most: int, **values: Any) -> int:
+        """Delete rows whatever stands in them, at most so many; how many. Raises ConflictError where others do too."""
+        with _translated():
+            pages = self._client.query_entities(
+                condition, parameters=values, select=["PartitionKey", "RowKey"], results_per_page=min(most, 1_000)
+            )
+            found = [(row["PartitionKey"], row["RowKey"]) for row in islice(pages, most)]
+            for _, rows in groupby(found, key=lambda row: row[0]):
+                while batch := list(islice(rows, TRANSACTION_LIMIT)):
+                    keys = [{"PartitionKey": partition, "RowKey": row} for partition, row in batch]
+                    self._client.submit_transaction([("delete", one) for one in keys])
+        return len(found)
 
     def put(self, value: Any, partition: str, row: str) -> None:
         """Write one row whatever stands there."""

@@ -16,6 +16,8 @@ LAYERS = (
     {"function_app"},
     {"handlers"},
     {"shared.deliver"},
+    {"shared.reports"},
+    {"shared.retention"},
     {"shared.start", "shared.plan", "shared.prepare", "shared.send", "shared.close", "shared.page", "shared.views"},
     {"shared.confirm", "shared.pause"},
     {"shared.draft", "shared.lifecycle", "shared.claims", "shared.tasks", "shared.notes"},

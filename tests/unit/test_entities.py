@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.delta.counts import Counts
 from shared.runs.entities import from_entity, key, newest_first, to_entity
-from shared.runs.model import Chunk, Environment, Kind, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import Chunk, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.runs.store import Lock, Moved, Owner, Pointer
 
 SAFE = re.compile(r"[A-Za-z0-9._ =-]*")
@@ -24,7 +24,8 @@ rows = st.one_of(
     st.builds(Environment, texts, texts, moments, moments, texts, texts, texts, moments, texts, texts),
     st.builds(
         Run, texts, texts, st.sampled_from(Mode), st.booleans(), tuples, texts, texts, st.sampled_from(Status), texts,
-        st.sampled_from(Phase), numbers, numbers, numbers, texts, texts, moments, moments, moments, texts,
+        st.sampled_from(Phase), numbers, numbers, numbers, texts, texts, st.sampled_from(Files), moments, moments,
+        moments, texts,
     ),
     st.builds(
         Task, texts, texts, texts, st.sampled_from(Kind), texts, st.sampled_from(Status), texts,
@@ -34,7 +35,9 @@ rows = st.one_of(
     st.builds(Chunk, texts, texts, texts, numbers, numbers, numbers, st.booleans(), numbers, lease_until=moments),
     st.builds(Lock, texts, texts),
     st.builds(Moved, moments),
-    st.builds(Pointer, texts, texts, texts, texts, texts, succeeded=st.booleans(), pending=tuples, etag=texts),
+    st.builds(
+        Pointer, texts, texts, texts, texts, texts, succeeded=st.booleans(), pending=tuples, refused=texts, etag=texts
+    ),
     st.builds(Owner, texts, texts),
 )  # fmt: skip
 
