@@ -149,7 +149,13 @@ class _Write:
         def call() -> Fault | None:
             try:
                 response = client.request(
-                    "POST", path, content=body, headers=NO_FLOWS, before=self.writer.before, bypass=self.writer.bypass
+                    "POST",
+                    path,
+                    content=body,
+                    headers=NO_FLOWS,
+                    before=self.writer.before,
+                    bypass=self.writer.bypass,
+                    rows=len(rows),
                 )
             except AmbiguousError as error:
                 self.doubtful = True

@@ -58,6 +58,7 @@ class Client:
 
     `url` is the organization's own, for example https://contoso.crm.dynamics.com, and the resource of its tokens;
     `address` is where to connect instead, "{host}" standing for the URL's host; `timeout` of a request in seconds.
+    `user` names the application user in messages.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Client:
         limiter: Limiter,
         timeout: float = 120.0,
         patience: Patience | None = None,
+        user: str = "",
     ) -> None:
+        self.user = user
         self.url = url.rstrip("/")
         host = httpx.URL(self.url).host
         self.patience = patience or Patience()
@@ -124,15 +127,17 @@ class Client:
         headers: Mapping[str, str] | None = None,
         before: Callable[[], None] | None = None,
         bypass: bool = False,
+        rows: int = 0,
     ) -> httpx.Response:
         """One answer: 2xx, or a refusal of what was sent (ask `fault`).
 
         `before` is called right before every single sending, after all waiting, and may raise ClaimLostError.
-        `bypass`: skip the environment's custom logic, as long as the application user is allowed to.
+        `bypass`: skip the environment's custom logic, as long as the application user is allowed to. `rows`: how many
+        it writes, so that the limiter sees when more at once make them slower.
         Raises ThrottledError, AmbiguousError (possibly carried out), TransientError (not carried out) and
         ConfigurationError. Not tried again here, but for a 401, with a new token, and for a refused bypass.
         """
-        request = _Request(method, path, content, json, {**_ODATA, **(headers or {})}, before)
+        request = _Request(method, path, content, json, {**_ODATA, **(headers or {})}, before, rows)
         bypassing = bypass and self.bypass_in_force
         response = self._signed(request, NO_CUSTOM_LOGIC if bypassing else {})
         if bypassing and not response.is_success and refuses_bypass(self.fault(response)):
@@ -167,18 +172,19 @@ class Client:
 
         `sent_at`: when the request went out, by the limiter's clock, so that its faults slow it down once.
         """
-        what = path.partition("?")[0].partition("(")[0]
+        what = _what(path)
         extra = {"status": fault.status, "code": fault.code, "kind": fault.kind.value, "path": what}
         _log.info("dataverse.fault", extra=extra)
         message = f"{self.url}, {what}: {fault}"
         if fault.kind is Kind.THROTTLED:  # a 503 with one of the limits' codes, or a part of a batch
             sent_at = self.limiter.clock() if sent_at is None else sent_at
-            raise ThrottledError(message, self.limiter.note_throttled(sent_at, fault.retry_after))
+            seconds = self.limiter.note_throttled(sent_at, fault.retry_after, fault.code)
+            raise ThrottledError(message, seconds, code=fault.code)
         if fault.kind is Kind.TRANSIENT:
             raise (AmbiguousError if fault.status in _UNKNOWN_OUTCOME else TransientError)(message)
         if fault.kind is Kind.CONFIGURATION:
-            user = f" Application user: {self.user_id}." if self.user_id else ""
-            raise ConfigurationError(message + user)
+            user = " ".join(filter(None, (self.user, self.user_id)))
+            raise ConfigurationError(f"{message} Application user: {user}." if user else message)
 
     def _get(self, path: str, headers: Mapping[str, str] | None) -> httpx.Response:
         def call() -> httpx.Response:
@@ -203,7 +209,7 @@ class Client:
         with self.limiter.slot() as slot:
             _wait_for_turn(slot, request.before)
             response = self._exchange(request, headers)
-            self._note(slot, response)
+            self._note(slot, request, response)
         return response
 
     def _exchange(self, request: _Request, headers: dict[str, str]) -> httpx.Response:
@@ -227,18 +233,24 @@ class Client:
             message = f"{self.url}: {what} {reason}; whether it was carried out is unknown."
             raise AmbiguousError(message, timed_out=timed_out) from error
 
-    def _note(self, slot: Slot, response: httpx.Response) -> None:
+    def _note(self, slot: Slot, request: _Request, response: httpx.Response) -> None:
         if response.status_code == 429 and (fault := self.fault(response)).kind is Kind.THROTTLED:
-            seconds = slot.throttled(fault.retry_after)
+            seconds = slot.throttled(fault.retry_after, fault.code)
             _log.warning("dataverse.throttled", extra={"code": fault.code, "retry_after": seconds})
-            raise ThrottledError(f"{self.url}: {fault}", seconds)
+            raise ThrottledError(f"{self.url}: {fault}", seconds, code=fault.code)
         if response.status_code < 500:
-            slot.succeeded()
+            written = request.rows if response.is_success else 0  # what is refused says nothing of the price of a row
+            slot.answered(response.elapsed.total_seconds(), written, f"{request.method} {_what(request.path)}")
 
 
 def refuses_bypass(fault: Fault) -> bool:
     """Whether a fault is the missing privilege to skip custom logic: the request is sound without it."""
     return fault.kind is Kind.CONFIGURATION and _BYPASS_REFUSED.search(fault.message) is not None
+
+
+def _what(path: str) -> str:
+    """What a request speaks to, without keys and queries: for logs, and to tell calls of different prices apart."""
+    return path.partition("?")[0].partition("(")[0]
 
 
 @dataclass(frozen=True)
@@ -249,6 +261,7 @@ class _Request:
     json: Any
     headers: dict[str, str]
     before: Callable[[], None] | None
+    rows: int
 
 
 def _wait_for_turn(slot: Slot, before: Callable[[], None] | None) -> None:

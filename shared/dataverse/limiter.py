@@ -1,9 +1,4 @@
-"""How many requests of one application user go out at once, and not before when.
-
-Dataverse limits each user on each web server to 6,000 requests, 1,200 seconds of execution and 52 requests at once in
-five minutes, and lengthens Retry-After for those who push on. So: start at the degree of parallelism that it
-recommends, halve when told to slow down, grow slowly, and send nothing at all before Retry-After.
-"""
+"""The pace of one application user for the threads of a process: the lock, the clock and the waiting around `Pace`."""
 
 from __future__ import annotations
 
@@ -12,13 +7,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
+from shared.dataverse.pace import DEFAULT_AT_ONCE, MOST_AT_ONCE, WINDOW, Pace
 from shared.errors import ThrottledError
 
-MOST_AT_ONCE = 52
-_DEFAULT_AT_ONCE = 4
-_GROWTH_SECONDS = 15.0
-_DEFAULT_RETRY_AFTER = 5.0
+__all__ = ["MOST_AT_ONCE", "Limiter", "News", "Others", "Slot"]
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new from other workers: seconds for which nothing may be sent, and how many workers send now."""
+
+    hold_seconds: float = 0.0
+    workers: int | None = None
+
+
+class Others(Protocol):
+    """The other workers of the same application user: shared.throttling. Neither method raises or takes long."""
+
+    def tell(self, seconds: float) -> None:
+        """Nothing may be sent for so long."""
+        ...
+
+    def hear(self) -> News | None:
+        """What is new; asked before every request."""
+        ...
 
 
 @dataclass
@@ -40,71 +54,75 @@ class Slot:
         """Note that the request goes out now."""
         self.since = self.limiter.clock()
 
-    def succeeded(self) -> None:
-        """Note an answer that does not ask to slow down."""
-        self.limiter.note_success()
+    def answered(self, seconds: float, rows: int = 0, kind: str = "") -> None:
+        """Note an answer that does not ask to slow down: how long the exchange took, and how many rows of what."""
+        self.limiter.note_answer(self.since, seconds, rows, kind)
 
-    def throttled(self, retry_after: float | None) -> float:
+    def throttled(self, retry_after: float | None, code: str = "") -> float:
         """Note a 429; returns the seconds to wait."""
-        return self.limiter.note_throttled(self.since, retry_after)
+        return self.limiter.note_throttled(self.since, retry_after, code)
 
 
 class Limiter:
     """One for each application user in the process, shared by its threads.
 
     `wait_seconds` is the longest wait for Retry-After, `slot_seconds` for a free slot; a longer one raises
-    ThrottledError, so that the caller hands its work back to the queue. `on_hold(seconds)` is told of every
-    Retry-After, to share it with other workers; what they report comes in by `hold(seconds)`.
+    ThrottledError, so that the caller hands its work back to the queue. `users` is how many application users of this
+    app share what Dataverse recommends; `window` the seconds of Dataverse's sliding window.
     """
 
     def __init__(
         self,
-        start: int = _DEFAULT_AT_ONCE,
+        start: int = DEFAULT_AT_ONCE,
         *,
         ceiling: int = MOST_AT_ONCE,
+        users: int = 1,
         wait_seconds: float = 20.0,
         slot_seconds: float = 60.0,
-        on_hold: Callable[[float], None] | None = None,
+        window: float = WINDOW,
+        others: Others | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.clock = clock
-        self.on_hold = on_hold
         self._sleep = sleep
         self._wait_seconds = wait_seconds
         self._slot_seconds = slot_seconds
-        self._ceiling = max(1, min(ceiling, MOST_AT_ONCE))
-        self._at_once = max(1, min(start, self._ceiling))
-        self._advised = False
-        self._in_flight = 0
-        self._not_before = clock()
-        self._halved_at = clock()
-        self._grown_at = clock()
-        self._was_full = False
+        self._others = others
+        self._users = users
+        self._pace = Pace(clock(), start=start, ceiling=ceiling, workers=users, window=window)
+        self._waiting = 0
         self._free = threading.Condition()
 
     @property
     def at_once(self) -> int:
         """Requests that may be under way at the same time."""
-        return self._at_once
+        return self._pace.at_once
 
-    def advise(self, dop_hint: int, *, workers: int = 1) -> None:
+    @property
+    def spare(self) -> int:
+        """Requests that could be sent at once; negative: so many wait for their turn."""
+        with self._free:
+            return self._pace.at_once - self._pace.under_way - self._waiting
+
+    def advise(self, dop_hint: int, *, workers: int | None = None) -> None:
         """Start from `x-ms-dop-hint`, split between the live workers of this user. Only the first advice counts."""
         with self._free:
-            if not self._advised:
-                self._advised = True
-                self._at_once = max(1, min(dop_hint // max(1, workers), self._ceiling))
-                self._free.notify_all()
+            if workers is not None:
+                self._pace.share(self.clock(), workers * self._users)
+            self._pace.advise(self.clock(), dop_hint)
+            self._free.notify_all()
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so many seconds from now on, as another worker of this user was told."""
         with self._free:
-            self._not_before = max(self._not_before, self.clock() + seconds)
+            now = self.clock()
+            self._pace.hold(now, now + seconds)
 
     def hold_seconds(self) -> float:
         """Seconds until anything may be sent; 0 when nothing holds."""
         with self._free:
-            return max(0.0, self._not_before - self.clock())
+            return max(0.0, self._pace.not_before - self.clock())
 
     @contextmanager
     def slot(self) -> Iterator[Slot]:
@@ -114,46 +132,56 @@ class Limiter:
             yield Slot(self, self.clock())
         finally:
             with self._free:
-                self._in_flight -= 1
+                self._pace.release()
                 self._free.notify()
 
     def wait_out_hold(self) -> None:
         """Return when nothing holds. Raises ThrottledError, without waiting, if that is too far off."""
-        while (seconds := self.hold_seconds()) > 0:
+        self._listen()
+        while (seconds := self._go()) > 0:
             if seconds > self._wait_seconds:
                 raise ThrottledError(f"Dataverse asked to send nothing for {seconds:.0f} seconds.", seconds)
             self._sleep(seconds)
+            self._listen()
 
-    def note_success(self) -> None:
-        """Grow by one after a while without a 429, if the limit was what held requests back."""
+    def note_answer(self, sent_at: float, seconds: float, rows: int = 0, kind: str = "") -> None:
+        """Note an answer that is no 429 to a request that went out at `sent_at`, by this limiter's clock."""
         with self._free:
-            now = self.clock()
-            due = now - max(self._halved_at, self._grown_at) >= _GROWTH_SECONDS
-            if due and self._was_full and self._at_once < self._ceiling:
-                self._at_once += 1
-                self._grown_at = now
-                self._was_full = False
-                self._free.notify()
+            before = self._pace.at_once
+            self._pace.answered(self.clock(), sent_at, seconds, rows, kind)
+            if self._pace.at_once > before:
+                self._free.notify(self._pace.at_once - before)
 
-    def note_throttled(self, sent_at: float, retry_after: float | None) -> float:
+    def note_throttled(self, sent_at: float, retry_after: float | None, code: str = "") -> float:
         """Halve, once for all requests that were under way together, and hold everything. Returns the wait."""
-        seconds = _DEFAULT_RETRY_AFTER if retry_after is None else retry_after
         with self._free:
-            now = self.clock()
-            self._not_before = max(self._not_before, now + seconds)
-            if sent_at >= self._halved_at:
-                self._at_once = max(1, self._at_once // 2)
-                self._halved_at = now
-                self._was_full = False
-        if self.on_hold is not None:
-            self.on_hold(seconds)
+            seconds = self._pace.throttled(self.clock(), sent_at, retry_after, code)
+        if self._others is not None:
+            self._others.tell(seconds)
         return seconds
+
+    def _go(self) -> float:
+        with self._free:
+            return self._pace.go(self.clock())
+
+    def _listen(self) -> None:
+        news = self._others.hear() if self._others is not None else None
+        if news is None:
+            return
+        if news.hold_seconds > 0:
+            self.hold(news.hold_seconds)
+        if news.workers is not None:
+            with self._free:
+                self._pace.share(self.clock(), news.workers * self._users)
+                self._free.notify_all()
 
     def _take(self) -> None:
         with self._free:
-            if self._in_flight + 1 >= self._at_once:
-                self._was_full = True
-            if not self._free.wait_for(lambda: self._in_flight < self._at_once, timeout=self._slot_seconds):
-                message = "All requests that the application user may send at once are under way."
-                raise ThrottledError(message, self._slot_seconds)
-            self._in_flight += 1
+            self._waiting += 1
+            try:
+                taken = self._free.wait_for(self._pace.take, timeout=self._slot_seconds)
+            finally:
+                self._waiting -= 1
+        if not taken:
+            message = "All requests that the application user may send at once are under way."
+            raise ThrottledError(message, self._slot_seconds)

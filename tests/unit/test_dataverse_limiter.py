@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from shared.dataverse.limiter import Limiter
+from shared.dataverse.limiter import Limiter, News
 from shared.errors import ThrottledError
 
 
@@ -22,6 +22,20 @@ class Clock:
         self.now += seconds
 
 
+class Others:
+    """Other workers: what they were told, and what they say next."""
+
+    def __init__(self) -> None:
+        self.told: list[float] = []
+        self.news: list[News] = []
+
+    def tell(self, seconds: float) -> None:
+        self.told.append(seconds)
+
+    def hear(self) -> News | None:
+        return self.news.pop(0) if self.news else None
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -29,20 +43,6 @@ def clock() -> Clock:
 
 def limiter(clock: Clock, start: int = 8, **options: object) -> Limiter:
     return Limiter(start, clock=clock, sleep=clock.sleep, **options)  # type: ignore[arg-type]
-
-
-def test_only_the_first_advice_counts_and_is_split_between_workers(clock: Clock) -> None:
-    one = limiter(clock, 4)
-    one.advise(20, workers=3)
-    one.advise(50)
-    assert one.at_once == 6
-
-
-def test_the_limit_stays_between_one_and_fifty_two(clock: Clock) -> None:
-    assert limiter(clock, 400).at_once == 52
-    one = limiter(clock, 4)
-    one.advise(1, workers=5)
-    assert one.at_once == 1
 
 
 def test_a_429_halves_once_for_all_requests_under_way(clock: Clock) -> None:
@@ -65,47 +65,74 @@ def test_retry_after_is_a_floor_for_every_request(clock: Clock) -> None:
     assert clock.slept == [10.0]
 
 
-def test_a_shorter_retry_after_does_not_shorten_a_longer_one(clock: Clock) -> None:
-    one = limiter(clock)
-    one.note_throttled(clock(), 15.0)
-    one.note_throttled(clock(), 3.0)
-    assert one.hold_seconds() == 15.0
-
-
 def test_a_wait_that_is_too_long_is_handed_back(clock: Clock) -> None:
     one = limiter(clock, wait_seconds=20.0)
-    one.hold(90.0)
+    one.note_throttled(clock(), 90.0)
     with one.slot() as slot, pytest.raises(ThrottledError) as raised:
         slot.wait()
     assert raised.value.retry_after == 90.0
     assert clock.slept == []
 
 
-def test_a_429_without_retry_after_still_waits(clock: Clock) -> None:
-    one = limiter(clock)
-    assert one.note_throttled(clock(), None) == 5.0
-    assert one.hold_seconds() == 5.0
-
-
 def test_other_workers_are_told(clock: Clock) -> None:
-    told: list[float] = []
-    one = limiter(clock, on_hold=told.append)
-    one.note_throttled(clock(), 7.0)
-    assert told == [7.0]
+    others = Others()
+    limiter(clock, others=others).note_throttled(clock(), 7.0)
+    assert others.told == [7.0]
 
 
-def test_it_grows_slowly_and_only_when_it_was_what_held_back(clock: Clock) -> None:
-    one = limiter(clock, 2)
-    for _ in range(10):
-        clock.now += 10
-        one.note_success()
-    assert one.at_once == 2
-    with one.slot(), one.slot():
-        clock.now += 10
-        one.note_success()
-        assert one.at_once == 3
-        one.note_success()
+def test_what_other_workers_were_told_holds_right_before_a_request(clock: Clock) -> None:
+    others = Others()
+    one = limiter(clock, others=others)
+    others.news = [News(hold_seconds=6.0)]
+    with one.slot() as slot:
+        slot.wait()
+    assert clock.slept == [7.0]
+    assert one.at_once == 4
+    assert others.told == []
+
+
+def test_what_comes_in_during_a_wait_lengthens_it(clock: Clock) -> None:
+    others = Others()
+    one = limiter(clock, others=others)
+    others.news = [News(hold_seconds=2.0), News(hold_seconds=3.0)]
+    one.wait_out_hold()
+    assert clock.slept == [3.0, 4.0]
+
+
+def test_more_workers_leave_each_a_smaller_share(clock: Clock) -> None:
+    others = Others()
+    one = limiter(clock, 12, others=others)
+    others.news = [News(workers=3)]
+    one.wait_out_hold()
+    assert one.at_once == 4
+
+
+def test_users_of_the_app_share_what_is_recommended(clock: Clock) -> None:
+    others = Others()
+    one = limiter(clock, 12, users=2, others=others)
+    assert one.at_once == 6
+    others.news = [News(workers=2)]
+    one.wait_out_hold()
     assert one.at_once == 3
+
+
+def test_spare_counts_what_is_under_way_and_who_waits(clock: Clock) -> None:
+    one = limiter(clock, 2, slot_seconds=5.0)
+    assert one.spare == 2
+
+    def wait() -> None:
+        with one.slot():
+            pass
+
+    waits = threading.Thread(target=wait)
+    with one.slot(), one.slot():
+        assert one.spare == 0
+        waits.start()
+        while one.spare == 0:
+            time.sleep(0.001)
+        assert one.spare == -1
+    waits.join()
+    assert one.spare == 2
 
 
 def test_no_more_than_the_limit_at_the_same_time() -> None:
