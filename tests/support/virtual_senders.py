@@ -124,6 +124,7 @@ def measure(
     workers: int = 1,
     spread: Spread | None = None,
     cores_for: int = 0,
+    lasts: float = 600.0,
 ) -> Figures:
     """Ten virtual minutes in the world of a seed. `workers` of each of the users; `cores_for` so many users.
 
