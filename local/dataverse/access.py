@@ -6,9 +6,8 @@ reaches the rows that the user created: business units and teams are not served,
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from local.dataverse import errors, privileges
@@ -16,7 +15,7 @@ from local.dataverse.describe import privilege_id
 from local.dataverse.metadata import Table
 from local.dataverse.organization import Organization
 from local.dataverse.privileges import APPEND, APPEND_TO, BYPASS, BYPASS_PLUGINS, CREATE, GLOBAL, READ, WRITE
-from local.dataverse.storage import OWNER, quoted
+from local.dataverse.storage import OWNER, among, quoted
 
 NO_FILTER = "00000000-0000-0000-0000-000000000000"
 BYPASS_HEADERS = {
@@ -63,14 +62,15 @@ def require(organization: Organization, table: Table, *kinds: str) -> None:
             raise errors.missing_privilege(_principal(organization), name, privilege_id(organization, name, table), on)
 
 
-def require_rows(organization: Organization, table: Table, kind: str, row_ids: Iterable[str]) -> None:
+def require_rows(organization: Organization, table: Table, kind: str, row_ids: Collection[str]) -> None:
     """Raise DataverseError where the depth of a privilege does not reach one of these rows; missing ones pass."""
-    if organization.privileges.depths.get(privileges.name(kind, table)) is None:
+    depths = organization.privileges.depths
+    if not depths or depths.get(privileges.name(kind, table)) is None:
         return
     name, key = quoted(table.logical_name), quoted(table.primary_id)
-    sql = f"SELECT {key} FROM {name} WHERE {OWNER} IS NOT ? AND {key} IN (SELECT value FROM json_each(?)) LIMIT 1"
-    arguments = (organization.caller, json.dumps(list(row_ids)))
-    if found := organization.store.connection.execute(sql, arguments).fetchone():
+    condition, argument = among(table.primary_id, row_ids)
+    sql = f"SELECT {key} FROM {name} WHERE {OWNER} IS NOT ? AND {condition} LIMIT 1"
+    if found := organization.store.connection.execute(sql, (organization.caller, argument)).fetchone():
         raise errors.access_denied(organization.caller, kind, table.logical_name, found[0])
 
 

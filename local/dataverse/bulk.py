@@ -60,7 +60,7 @@ def _wrong_kind(table: Table, kind: object) -> DataverseError:
 
 
 def _create(organization: Organization, table: Table, targets: list[dict[str, Any]], base: str) -> bytes:
-    records = [payload.read(organization, table, target) for target in targets]
+    records = payload.read_all(organization, table, targets)
     given = [record.id for record in records if record.id]
     if len(given) != len(set(given)):
         raise errors.duplicate_key()
@@ -72,8 +72,7 @@ def _create(organization: Organization, table: Table, targets: list[dict[str, An
 
 def _update(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> None:
     records: dict[str, Record] = {}
-    for target in targets:
-        record = payload.read(organization, table, target)
+    for target, record in zip(targets, payload.read_all(organization, table, targets), strict=True):
         if record.id is None and "@odata.id" in target:
             record.id = paths.reference(organization, target["@odata.id"])[1]
         if record.id is None:
@@ -91,7 +90,7 @@ def _update(organization: Organization, table: Table, targets: list[dict[str, An
 def _upsert(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> None:
     may_upsert(organization, table)
     with organization.transaction():
-        records = [_upserted(organization, table, target) for target in targets]
+        records = _upserted(organization, table, targets)
         ids = [record.id for record in records if record.id]
         if len(ids) != len(set(ids)):
             raise errors.duplicate_key()  # documented: an error; not documented: which one
@@ -111,7 +110,13 @@ def may_upsert(organization: Organization, table: Table) -> None:
     access.require(organization, table, CREATE, WRITE, READ)
 
 
-def _upserted(organization: Organization, table: Table, target: dict[str, Any]) -> Record:
+def _upserted(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> list[Record]:
+    if any("@odata.id" in target for target in targets):
+        return [_addressed(organization, table, target) for target in targets]
+    return payload.read_all(organization, table, targets)
+
+
+def _addressed(organization: Organization, table: Table, target: dict[str, Any]) -> Record:
     if "@odata.id" not in target:
         return payload.read(organization, table, target)
     match = paths.REFERENCE.fullmatch(str(target["@odata.id"]))

@@ -1,19 +1,23 @@
 """A JSON body becomes a record: which properties a table takes, and what they mean.
 
-Bodies come in large numbers with the same property names, so what a set of names means is worked out once (a *shape*).
+Bodies come in large numbers with the same property names, so what a set of names means is worked out once (a *shape*),
+and the bodies of a bulk call are read column by column (screens.py).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
-from local.dataverse import paths, values
+from local.dataverse import paths, screens, values
 from local.dataverse.errors import (
+    DataverseError,
     bad_payload,
     direct_lookup,
     not_supported,
@@ -27,6 +31,18 @@ from local.dataverse.storage import OWNER, quoted, type_column
 
 BIND = "@odata.bind"
 SIMPLE = re.compile(rf"/?([a-z0-9_]+)\(({values.GUID.pattern})\)")
+IDS = screens.Screen(screens.TEXTS, screens.guids)
+
+Pick = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A property that holds a value: how one value is read, and how those of many rows are."""
+
+    name: str
+    read: values.Reader
+    screen: screens.Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +54,48 @@ class Bind:
     set_name: str
     position: int
     typed: bool
+    screen: screens.Screen
 
 
 @dataclass(slots=True)
 class Shape:
-    """What a set of property names means for a table. `creates` and `updates` pick the values that may be written."""
+    """What a set of property names means for a table.
+
+    `names` are the SQL columns of a record's values; `created` and `updated` pick the values that may be written.
+    """
 
     table: Table
-    readers: list[tuple[str, values.Reader]]
+    fields: list[Field]
     binds: list[Bind]
     names: list[str]
-    creates: list[int]
-    updates: list[int]
-    insert_sql: str = ""
-    update_sql: str = ""
-    created_columns: tuple[str, ...] = ()
-    updated_columns: tuple[str, ...] = ()
+    created: Pick = field(init=False)
+    updated: Pick = field(init=False)
+    insert_sql: str = field(init=False)
+    update_sql: str = field(init=False)
+    created_columns: tuple[str, ...] = field(init=False)
+    updated_columns: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        known = self.table.columns
-        self.created_columns = tuple(sorted(self.names[i] for i in self.creates if self.names[i] in known))
-        self.updated_columns = tuple(sorted(self.names[i] for i in self.updates if self.names[i] in known))
+        known, names = self.table.columns, self.names
+        creates = [i for i, name in enumerate(names) if name not in known or known[name].valid_for_create]
+        updates = [i for i, name in enumerate(names) if name not in known or known[name].valid_for_update]
+        self.created, self.updated = _pick(creates, len(names)), _pick(updates, len(names))
+        self.created_columns = tuple(sorted(names[i] for i in creates if names[i] in known))
+        self.updated_columns = tuple(sorted(names[i] for i in updates if names[i] in known))
         table, key = quoted(self.table.logical_name), quoted(self.table.primary_id)
-        created = [quoted(self.names[i]) for i in self.creates]
-        fields = [key, "createdon", "modifiedon", "versionnumber", OWNER, *created]
-        self.insert_sql = f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})"
-        changes = ["modifiedon = ?", "versionnumber = ?", *(f"{quoted(self.names[i])} = ?" for i in self.updates)]
+        columns = [key, "createdon", "modifiedon", "versionnumber", OWNER, *(quoted(names[i]) for i in creates)]
+        self.insert_sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        changes = ["modifiedon = ?", "versionnumber = ?", *(f"{quoted(names[i])} = ?" for i in updates)]
         self.update_sql = f"UPDATE {table} SET {', '.join(changes)} WHERE {key} = ?"
+
+
+def _pick(positions: list[int], count: int) -> Pick:
+    """Return the function that picks the values at these positions; values at the others are ignored silently."""
+    if len(positions) == count:
+        return lambda found: found
+    if len(positions) < 2:
+        return lambda found: [found[i] for i in positions]
+    return itemgetter(*positions)
 
 
 @dataclass(slots=True)
@@ -73,14 +104,14 @@ class Record:
 
     id: str | None
     shape: Shape
-    values: list[Any]
+    values: Sequence[Any]
 
 
 def parse(body: bytes, set_name: str) -> Any:
     """Return the JSON of a body; numbers with a point stay exact. Raises DataverseError."""
     try:
         return json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         reason = f"Microsoft.OData.ODataException: the body is not valid JSON: {error}"
         raise bad_payload(set_name, reason) from None
 
@@ -101,20 +132,57 @@ def parse_object(body: bytes, set_name: str) -> dict[str, Any]:
 
 def read(organization: Organization, table: Table, body: dict[str, Any]) -> Record:
     """Return the record of a body. Raises DataverseError for anything the table does not take."""
-    names = tuple(body)
-    shape = table.shapes.get(names)
-    if shape is None:
-        shape = table.shapes[names] = _shape(organization, table, body)
+    shape = _shape_of(organization, table, tuple(body), body)
     found: list[Any] = []
-    for name, reader in shape.readers:
-        value = body[name]
-        found.append(None if value is None else reader(value))
+    for one in shape.fields:
+        value = body[one.name]
+        found.append(None if value is None else one.read(value))
     for bind in shape.binds:
         target = _target(organization, table, bind, body[bind.name])
         found.append(target)
         if bind.typed:
             found.append(None if target is None else bind.relationship.referenced)
     return Record(_row_id(table, body), shape, found)
+
+
+def read_all(organization: Organization, table: Table, bodies: list[dict[str, Any]]) -> list[Record]:
+    """Return the records of many bodies, each as `read` returns it. Raises DataverseError for the first at fault."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for position, body in enumerate(bodies):
+        groups.setdefault(tuple(body), []).append(position)
+    found: list[Record | None] = [None] * len(bodies)
+    try:
+        for names, positions in groups.items():
+            group = [bodies[position] for position in positions]
+            shape = _shape_of(organization, table, names, group[0])
+            for position, record in zip(positions, _by_columns(organization, shape, group), strict=True):
+                found[position] = record
+    except DataverseError:
+        # Something is at fault; which row is the first one shows when they are read in their order.
+        return [read(organization, table, body) for body in bodies]
+    return [record for record in found if record is not None]
+
+
+def _by_columns(organization: Organization, shape: Shape, bodies: list[dict[str, Any]]) -> list[Record]:
+    """Return the records of bodies that have the same properties in the same order."""
+    table = shape.table
+    given = dict(zip(bodies[0], zip(*(body.values() for body in bodies), strict=True), strict=True))
+    columns: list[Sequence[Any]] = []
+    for one in shape.fields:
+        column = one.screen.stored(given[one.name])
+        columns.append([None if v is None else one.read(v) for v in given[one.name]] if column is None else column)
+    for bind in shape.binds:
+        column = bind.screen.stored(given[bind.name])
+        if column is None:
+            column = [_target(organization, table, bind, value) for value in given[bind.name]]
+        columns.append(column)
+        if bind.typed:
+            columns.append([None if target is None else bind.relationship.referenced for target in column])
+    rows = zip(*columns, strict=True) if columns else repeat((), len(bodies))
+    ids = IDS.stored(given[table.primary_id]) if table.primary_id in given else None
+    if ids is None or None in ids:
+        ids = [_row_id(table, body) for body in bodies]
+    return [Record(row_id, shape, row) for row_id, row in zip(ids, rows, strict=True)]
 
 
 def _row_id(table: Table, body: dict[str, Any]) -> str | None:
@@ -143,8 +211,15 @@ def _target(organization: Organization, table: Table, bind: Bind, value: Any) ->
     return row_id
 
 
+def _shape_of(organization: Organization, table: Table, names: tuple[str, ...], body: dict[str, Any]) -> Shape:
+    found: Shape | None = table.shapes.get(names)
+    if found is None:
+        found = table.shapes[names] = _shape(organization, table, body)
+    return found
+
+
 def _shape(organization: Organization, table: Table, body: dict[str, Any]) -> Shape:
-    readers: list[tuple[str, values.Reader]] = []
+    fields: list[Field] = []
     relationships: list[tuple[str, Relationship]] = []
     navigations = organization.catalog.navigations(table.logical_name)
     for name, value in body.items():
@@ -156,14 +231,13 @@ def _shape(organization: Organization, table: Table, body: dict[str, Any]) -> Sh
         elif "@" in name:
             _check_annotation(table, name, navigations)
         elif name != table.primary_id:
-            readers.append((name, _reader(organization, table, name, value)))
-    binds = _binds(organization, table, len(readers), relationships)
-    names = [name for name, _ in readers]
+            fields.append(_field(organization, table, name, value))
+    binds = _binds(organization, table, len(fields), relationships)
+    names = [one.name for one in fields]
     for bind in binds:
         column = bind.relationship.column
         names += [column, type_column(column)] if bind.typed else [column]
-    creates, updates = _writable(table, names)
-    return Shape(table, readers, binds, names, creates, updates)
+    return Shape(table, fields, binds, names)
 
 
 def _check_annotation(table: Table, name: str, declared: Iterable[str]) -> None:
@@ -172,10 +246,10 @@ def _check_annotation(table: Table, name: str, declared: Iterable[str]) -> None:
         raise undeclared_navigation(table.set_name, annotated)
 
 
-def _reader(organization: Organization, table: Table, name: str, value: Any) -> values.Reader:
+def _field(organization: Organization, table: Table, name: str, value: Any) -> Field:
     column = table.properties.get(name)
     if column is not None and column.kind not in LOOKUPS:
-        return values.reader(table, column)
+        return Field(name, values.reader(table, column), screens.of(column))
     if column is not None:
         raise direct_lookup(name)
     catalog, logical_name = organization.catalog, table.logical_name
@@ -198,18 +272,7 @@ def _binds(
             raise bad_payload(table.set_name, reason)
         typed = table.columns[relationship.column].kind == MANY_TARGETS
         target = organization.catalog.tables[relationship.referenced]
-        found.append(Bind(name, relationship, target.set_name, position, typed))
+        screen = screens.references(target.set_name)
+        found.append(Bind(name, relationship, target.set_name, position, typed, screen))
         position += 2 if typed else 1
     return found
-
-
-def _writable(table: Table, names: list[str]) -> tuple[list[int], list[int]]:
-    """Return the positions of the values that a create and an update may write; the others are ignored silently."""
-    creates, updates = [], []
-    for position, name in enumerate(names):
-        column = table.columns.get(name)
-        if column is None or column.valid_for_create:
-            creates.append(position)
-        if column is None or column.valid_for_update:
-            updates.append(position)
-    return creates, updates

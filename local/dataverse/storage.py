@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from local.dataverse import metadata, values
 from local.dataverse.metadata import Catalog, Column, Key, Table
 
 FIRST_VERSION = 1_000_000
+RESERVED_VERSIONS = 10_000
+"""Rowversions that are set aside at a time, so that not every commit has to note the last one. After a start some are
+left out: a rowversion only has to be higher than all before it."""
 OWNER = '"_owner"'
 """The SQL column that holds the user who created a row. No column of a table can have this name."""
 SYSTEM_COLUMNS = ("createdon", "modifiedon", "versionnumber")
@@ -32,6 +35,13 @@ def type_column(lookup: str) -> str:
     return f"{lookup}__type"
 
 
+def among(name: str, texts: Collection[str]) -> tuple[str, str]:
+    """Return the condition that a column is one of some texts, and its one argument."""
+    if len(texts) == 1:
+        return f"{quoted(name)} = ?", next(iter(texts))
+    return f"{quoted(name)} IN (SELECT value FROM json_each(?))", json.dumps(list(texts))
+
+
 class Store:
     """The SQLite file of one organization. Not shared between threads."""
 
@@ -44,6 +54,7 @@ class Store:
         if found is None:
             self.connection.execute("INSERT INTO _counter VALUES (?)", (FIRST_VERSION,))
         self.version: int = found[0] if found else FIRST_VERSION
+        self._reserved = self.version
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=512)
@@ -67,15 +78,16 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done inside, or nothing of it. Not to be nested."""
-        before = self.version
+        before = self.version, self._reserved
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            if self.version != before:
-                self.connection.execute("UPDATE _counter SET version = ?", (self.version,))
+            if self.version > self._reserved:
+                self._reserved = self.version + RESERVED_VERSIONS
+                self.connection.execute("UPDATE _counter SET version = ?", (self._reserved,))
             self.connection.execute("COMMIT")
         except BaseException:
-            self.version = before
+            self.version, self._reserved = before
             self.connection.execute("ROLLBACK")
             raise
 
@@ -83,6 +95,11 @@ class Store:
         """Return the next rowversion: every write has a higher one than every write before it."""
         self.version += 1
         return self.version
+
+    def next_versions(self, count: int) -> range:
+        """Return so many rowversions, as `next_version` returns one."""
+        first, self.version = self.version + 1, self.version + count
+        return range(first, self.version + 1)
 
     def load_catalog(self) -> Catalog:
         """Return the catalog as last saved."""
@@ -153,11 +170,11 @@ class Store:
         index = quoted(f"key {table.logical_name} {key.logical_name}")
         self.connection.execute(f"DROP INDEX IF EXISTS {index}")
 
-    def existing(self, table: Table, row_ids: Iterable[str]) -> set[str]:
+    def existing(self, table: Table, row_ids: Collection[str]) -> set[str]:
         """Return those of the given primary keys that the table has."""
-        key = quoted(table.primary_id)
-        sql = f"SELECT {key} FROM {quoted(table.logical_name)} WHERE {key} IN (SELECT value FROM json_each(?))"
-        return {row[0] for row in self.connection.execute(sql, (json.dumps(list(row_ids)),))}
+        condition, argument = among(table.primary_id, row_ids)
+        sql = f"SELECT {quoted(table.primary_id)} FROM {quoted(table.logical_name)} WHERE {condition}"
+        return {row[0] for row in self.connection.execute(sql, (argument,))}
 
     def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for every row."""

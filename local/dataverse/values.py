@@ -21,8 +21,8 @@ Reader = Callable[[Any], Any]
 Writer = Callable[[Any], str]
 
 GUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,7})?)?)(Z|[+-]\d{2}:\d{2})")
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,7})?)?)(Z|[+-]\d{2}:\d{2})", re.ASCII)
 
 DECIMAL_RANGE, INTEGER_RANGE, CHOICE_RANGE, DATE_RANGE = "0x80044330", "0x8004432f", "0x8004431a", "0x80044332"
 TYPES = {
@@ -64,8 +64,13 @@ def reader(table: Table, column: Column) -> Reader:
     return READERS[kind](table, column)
 
 
+def longest_text(column: Column) -> int:
+    """Return how many UTF-16 units a text may have."""
+    return column.max_length or limits.MAX_TEXT
+
+
 def _text(table: Table, column: Column) -> Reader:
-    limit = column.max_length or limits.MAX_TEXT
+    limit = longest_text(column)
     short = limit // 2
 
     def read(value: Any) -> str:
@@ -89,11 +94,21 @@ def _units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _integer(table: Table, column: Column) -> Reader:
+def _type_range(column: Column) -> tuple[int, int]:
     big = column.kind == "BigInt"
-    low, high = (limits.MIN_BIGINT, limits.MAX_BIGINT) if big else (limits.MIN_INTEGER, limits.MAX_INTEGER)
-    least = low if column.minimum is None else int(column.minimum)
-    most = high if column.maximum is None else int(column.maximum)
+    return (limits.MIN_BIGINT, limits.MAX_BIGINT) if big else (limits.MIN_INTEGER, limits.MAX_INTEGER)
+
+
+def integer_range(column: Column) -> tuple[int, int]:
+    """Return the least and the greatest whole number of a column."""
+    low, high = _type_range(column)
+    least = low if column.minimum is None else max(low, int(column.minimum))
+    return least, high if column.maximum is None else min(high, int(column.maximum))
+
+
+def _integer(table: Table, column: Column) -> Reader:
+    low, high = _type_range(column)
+    least, most = integer_range(column)
     expected = edm_type(column)
 
     def read(value: Any) -> int:
@@ -106,31 +121,45 @@ def _integer(table: Table, column: Column) -> Reader:
     return read
 
 
-def _decimal(table: Table, column: Column) -> Reader:
+def decimal_range(column: Column) -> tuple[Decimal, Decimal]:
+    """Return the least and the greatest exact number of a column."""
     edge = limits.MAX_MONEY if column.kind == "Money" else limits.MAX_DECIMAL
     least = Decimal(-edge) if column.minimum is None else Decimal(str(column.minimum))
-    most = Decimal(edge) if column.maximum is None else Decimal(str(column.maximum))
-    places = limits.MAX_DECIMAL_PLACES if column.precision is None else column.precision
+    return least, Decimal(edge) if column.maximum is None else Decimal(str(column.maximum))
+
+
+def decimal_places(column: Column) -> int:
+    """Return how many decimal places an exact number may have."""
+    return limits.MAX_DECIMAL_PLACES if column.precision is None else column.precision
+
+
+def _decimal(table: Table, column: Column) -> Reader:
+    least, most = decimal_range(column)
+    places, accepted = decimal_places(column), f"{least:f} to {most:f}"
 
     def read(value: Any) -> str:
         if type(value) is not int and type(value) is not Decimal:
             raise wrong_type(table.set_name, value, "Edm.Decimal")
         number = Decimal(value)
-        accepted = f"{least:f} to {most:f}"
         if not least <= number <= most:
             raise out_of_range(DECIMAL_RANGE, table.logical_name, column.logical_name, value, accepted)
         # Not documented whether more places are rounded away or refused. Refused: rounding would hide a lost digit.
         if round(number, places) != number:
-            accepted += f" with at most {places} decimal places"
-            raise out_of_range(DECIMAL_RANGE, table.logical_name, column.logical_name, value, accepted)
+            exact = f"{accepted} with at most {places} decimal places"
+            raise out_of_range(DECIMAL_RANGE, table.logical_name, column.logical_name, value, exact)
         return format(number, "f")
 
     return read
 
 
-def _double(table: Table, column: Column) -> Reader:
+def double_range(column: Column) -> tuple[float, float]:
+    """Return the least and the greatest floating-point number of a column."""
     least = -float(limits.MAX_DECIMAL) if column.minimum is None else column.minimum
-    most = float(limits.MAX_DECIMAL) if column.maximum is None else column.maximum
+    return least, float(limits.MAX_DECIMAL) if column.maximum is None else column.maximum
+
+
+def _double(table: Table, column: Column) -> Reader:
+    least, most = double_range(column)
 
     def read(value: Any) -> float:
         if type(value) is not int and type(value) is not Decimal:

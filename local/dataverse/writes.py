@@ -5,9 +5,9 @@ Everything here runs inside a transaction of the organization; an error leaves n
 
 from __future__ import annotations
 
-import datetime as dt
-import json
+import functools
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -17,12 +17,17 @@ from local.dataverse.errors import DataverseError
 from local.dataverse.metadata import CASCADE, MANY_TARGETS, PACKAGING, RESTRICT, Relationship, Table
 from local.dataverse.organization import Organization
 from local.dataverse.payload import Bind, Record, Shape
-from local.dataverse.storage import quoted, type_column
+from local.dataverse.storage import among, quoted, type_column
 
 
 def now() -> str:
     """Return the current time as Dataverse shows it: UTC, whole seconds."""
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _shown(int(time.time()))
+
+
+@functools.lru_cache(maxsize=1)
+def _shown(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def insert(organization: Organization, table: Table, records: list[Record]) -> list[str]:
@@ -35,10 +40,9 @@ def insert(organization: Organization, table: Table, records: list[Record]) -> l
     moment, store, creator = now(), organization.store, organization.caller
     for shape, group in shapes:
         rows = []
-        for record in group:
+        for record, version in zip(group, store.next_versions(len(group)), strict=True):
             record.id = record.id or str(uuid.uuid4())
-            found = record.values
-            rows.append((record.id, moment, moment, store.next_version(), creator, *[found[i] for i in shape.creates]))
+            rows.append((record.id, moment, moment, version, creator, *shape.created(record.values)))
         _write(organization, table, shape.insert_sql, rows)
         _count_columns(organization, table, "created", shape.created_columns, len(rows))
     _count(organization, table, "created", len(records))
@@ -54,10 +58,10 @@ def update(organization: Organization, table: Table, records: list[Record]) -> N
     rules.before_update(organization, table, records)
     moment, store = now(), organization.store
     for shape, group in shapes:
-        rows = []
-        for record in group:
-            found = record.values
-            rows.append((moment, store.next_version(), *[found[i] for i in shape.updates], record.id))
+        rows = [
+            (moment, version, *shape.updated(record.values), record.id)
+            for record, version in zip(group, store.next_versions(len(group)), strict=True)
+        ]
         _write(organization, table, shape.update_sql, rows)
         _count_columns(organization, table, "updated", shape.updated_columns, len(rows))
     _count(organization, table, "updated", len(records))
@@ -158,17 +162,16 @@ def delete(organization: Organization, table: Table, row_ids: set[str], doomed: 
     doomed.setdefault(table.logical_name, set()).update(row_ids)
     for relationship in organization.catalog.referencing(table.logical_name):
         _cascade(organization, relationship, row_ids, doomed)
-    key = quoted(table.primary_id)
-    sql = f"DELETE FROM {quoted(table.logical_name)} WHERE {key} IN (SELECT value FROM json_each(?))"
-    count = store.connection.execute(sql, (json.dumps(list(row_ids)),)).rowcount
+    condition, argument = among(table.primary_id, row_ids)
+    sql = f"DELETE FROM {quoted(table.logical_name)} WHERE {condition}"
+    count = store.connection.execute(sql, (argument,)).rowcount
     _count(organization, table, "deleted", count)
 
 
 def _cascade(organization: Organization, relationship: Relationship, row_ids: set[str], doomed: Doomed) -> None:
     child = organization.catalog.tables[relationship.referencing]
-    column = quoted(relationship.column)
-    condition = f"{column} IN (SELECT value FROM json_each(?))"
-    arguments = [json.dumps(list(row_ids))]
+    condition, argument = among(relationship.column, row_ids)
+    arguments = [argument]
     if child.columns[relationship.column].kind == MANY_TARGETS:
         condition += f" AND {quoted(type_column(relationship.column))} = ?"
         arguments.append(relationship.referenced)
