@@ -38,8 +38,9 @@ def test_two_users_write_nearly_twice_as_much() -> None:
 
 
 def test_four_workers_are_refused_no_more_often_than_one() -> None:
-    one = sum(figures(seed).refused for seed in SEEDS)
-    four = sum(figures(seed, workers=4).refused for seed in SEEDS)
+    """Refusals are few: twenty seeds, so that one more or less does not decide."""
+    one = sum(figures(seed).refused for seed in range(20))
+    four = sum(figures(seed, workers=4).refused for seed in range(20))
     assert four <= 1.1 * one
 
 
