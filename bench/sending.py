@@ -21,18 +21,19 @@ from bench.measure import Claim, Result, Sample, interleaved, main, ratio, say, 
 from bench.rows import Row, calls, definition, rows
 
 SIZES = (200, 1000)
+CLAIMED = 1000  # what the app sends where rows are fast (shared/dataverse/sizing.py)
 WIDTH = 8
 TIMES_THE_SDK = 8.0
 
-OURS, CEILING, PATCHES = "ours", "raw sockets", "a PATCH a row"
-SDK, SDK_THREADS, SDK_ASYNC = "SDK", "SDK, threads", "SDK, async"
+OURS, OURS_THREADS, CEILING, PATCHES = "ours", "ours, 8 threads", "raw sockets, 8 threads", "a PATCH a row, 8 threads"
+SDK, SDK_THREADS, SDK_ASYNC = "SDK", "SDK, 8 threads", "SDK, async, 8 tasks"
 
 Round = Callable[[], Sample]
 
 
 def run(options: argparse.Namespace) -> Result:
     """Into the sink, then into the local Dataverse."""
-    result = Result("sending", {"columns": 30, "width": WIDTH, "row_bytes": 0, "sink": {}, "dataverse": {}})
+    result = Result("sending", {"columns": 30, "width": WIDTH, "sink": {}, "dataverse": {}, "times_the_sdk": {}})
     rounds = 2 if options.quick else 7
     sent = rows(4_000 if options.quick else 20_000)
     result.figures |= {"rounds": rounds, "row_bytes": sum(len(row.record) for row in sent) // len(sent)}
@@ -41,9 +42,11 @@ def run(options: argparse.Namespace) -> Result:
         with servers.sink() as server:
             found = interleaved(rounds, _into_sink(Target(server.url, "token"), sent, size))
         result.figures["sink"][str(size)] = _table(found)
-        best = max(result.figures["sink"][str(size)][name]["times"] for name in (SDK, SDK_THREADS, SDK_ASYNC))
-        text = f"ours takes at least {TIMES_THE_SDK:g} times the rows of the SDK's best way, calls of {size} rows, sink"
-        result.claims.append(Claim(text, TIMES_THE_SDK, round(1 / best, 2)))
+        times = ratio(found, (OURS, OURS_THREADS), (SDK, SDK_THREADS, SDK_ASYNC))
+        result.figures["times_the_sdk"][str(size)] = times
+        if size == CLAIMED:
+            text = f"rows that we send into the sink, times the SDK's (best way each, calls of {size} rows)"
+            result.claims.append(Claim(text, TIMES_THE_SDK, times))
     for size in SIZES:
         say(f"into the local Dataverse, calls of {size} rows")
         found = interleaved(2 if options.quick else 5, _into_dataverse(sent[:10_000], size))
@@ -53,7 +56,9 @@ def run(options: argparse.Namespace) -> Result:
 
 def _table(found: Mapping[str, list[Sample]]) -> dict[str, Any]:
     """Each contender's figures; "times": how many times the rows of ours."""
-    return {name: {**summary(samples), "times": ratio(samples, found[OURS])} for name, samples in found.items()}
+    return {
+        name: {**summary(samples), "times": ratio(found, (name,), (OURS_THREADS,))} for name, samples in found.items()
+    }
 
 
 def _into_sink(target: Target, sent: list[Row], size: int) -> dict[str, Round]:
@@ -65,8 +70,9 @@ def _into_sink(target: Target, sent: list[Row], size: int) -> dict[str, Round]:
         return lambda: clients.send(contender, target, all_rows, width, times=times, warm=warm)
 
     return {
-        OURS: plain(clients.OURS, WIDTH, 10),
+        OURS: plain(clients.OURS, 1, 10),
         SDK: plain(clients.SDK, 1),
+        OURS_THREADS: plain(clients.OURS, WIDTH, 10),
         CEILING: plain(clients.RAW, WIDTH, 10),
         SDK_THREADS: plain(clients.SDK, WIDTH),
         SDK_ASYNC: lambda: clients.send_async(target, all_rows, WIDTH, warm=warm),
@@ -88,8 +94,9 @@ def _into_dataverse(sent: list[Row], size: int) -> dict[str, Round]:
         return lambda: fresh(lambda target: clients.send(contender, target, sent, width, times=1, warm=warm))
 
     return {
-        OURS: plain(clients.OURS, WIDTH),
+        OURS: plain(clients.OURS, 1),
         SDK: plain(clients.SDK, 1),
+        OURS_THREADS: plain(clients.OURS, WIDTH),
         CEILING: plain(clients.RAW, WIDTH),
         SDK_THREADS: plain(clients.SDK, WIDTH),
         SDK_ASYNC: lambda: fresh(lambda target: clients.send_async(target, all_rows, WIDTH, warm=warm)),
