@@ -33,8 +33,8 @@ WINDOW = 300.0
 # Of what is recommended; the rest comes with the first rounds.
 _FIRST_SHARE = 1 / 4
 _FIRST_ROUND, _ROUND = 8, 16
-# What a round must be stretched by to be a slowdown: the first rounds at face value, later ones beyond doubt.
-_FIRST_STRETCH, _STRETCH = 1.15, 1.05
+# What a round must be stretched by, beyond doubt, to be a slowdown: the first rounds are small, and chance is large.
+_FIRST_STRETCH, _STRETCH = 1.1, 1.05
 # Targets, as shares of what was too much at once, and of what the last window had under way on average.
 _AFTER_SLOWDOWN, _AFTER_CONCURRENCY, _AFTER_EXECUTION = 0.7, 0.9, 1.15
 # After a hold: how often the number that goes out is doubled, and how long it takes until others can have heard.
@@ -46,6 +46,7 @@ _NOISE = 1e-6
 _STEPS = 30
 _GROWTH, _CAREFUL_GROWTH = 0.04, 0.01
 _CAREFUL_STEPS = 3
+_SMALL = 4.0  # below, it grows as if it were this
 
 
 class Pace:
@@ -152,8 +153,8 @@ class Pace:
             self._limit = min(self._target, self._limit + 1.0)
         if self._slowness.answers >= (_FIRST_ROUND if self._starting else max(_ROUND, 1.5 * self.at_once)):
             self._conclude_round(now, self._slowness.judge())
-        elif rows == 0 and self._limit >= self._target and now - self._grown_at >= self._step:
-            self._grow(now)  # what carries no rows has no slowdown to judge
+        elif now - self._grown_at >= self._step and self._limit >= self._target and self._may_grow_in_a_round(rows):
+            self._grow(now)
 
     def throttled(self, now: float, sent_at: float, retry_after: float | None, code: str = "") -> float:
         """Note a 429: hold everything, and halve once for all that were under way together. Returns the wait."""
@@ -213,7 +214,7 @@ class Pace:
                 self._grown_at = now
                 self._slowness.begin(now)
                 return
-        slow = stretch.ratio > _FIRST_STRETCH if self._starting else stretch.sure > _STRETCH
+        slow = stretch.sure > (_FIRST_STRETCH if self._starting else _STRETCH)
         if slow and self.at_once > 1:
             limit = self._limit
             self._back_off(now, _AFTER_SLOWDOWN * limit / stretch.ratio)
@@ -231,10 +232,16 @@ class Pace:
                 self._starting = self._limit < self._start
             else:
                 steps = max(0.0, now - self._grown_at) / self._step
-                self._limit = self._within(self._limit * (1 + self._growth(now) * steps / self._workers))
+                self._limit = self._within(
+                    self._limit + max(self._limit, _SMALL) * self._growth(now) * steps / self._workers
+                )
             self._target = self._limit
         self._grown_at = now
         self._was_full = False
+
+    def _may_grow_in_a_round(self, rows: int) -> bool:
+        """Requests without rows have no slowdown to judge; and with few at once a round takes long."""
+        return rows == 0 or (not self._starting and self._in_doubt is None)
 
     def _growth(self, now: float) -> float:
         if not self._troubled:
