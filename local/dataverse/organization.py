@@ -44,6 +44,7 @@ class Organization:
         self.web = WebServers(profile)
         self.privileges = Privileges()
         self.caller = ""
+        self._user_ids: dict[str, str] = {}
         self.catalog_changed = False
         self._depth = 0
         if not self.catalog.tables:
@@ -55,6 +56,12 @@ class Organization:
                 add_packaging_tables(self.catalog, self.store, host)
                 self.catalog_changed = True
         self.store.add_owners(self.catalog)
+
+    def user_id(self, client_id: str) -> str:
+        """Return the id of the system user of an application: the same one on every machine."""
+        if client_id not in self._user_ids:
+            self._user_ids[client_id] = str(uuid.uuid5(uuid.UUID(self.id), client_id))
+        return self._user_ids[client_id]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

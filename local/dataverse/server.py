@@ -83,7 +83,7 @@ class Server:
             response = error_response(error)
         else:
             call = Call(organization, request.method, rest, request.query, request.headers, request.body, base)
-            call.user_id = str(uuid.uuid5(uuid.UUID(organization.id), user.client_id))
+            call.user_id = organization.user_id(user.client_id)
             response = await self._taken(request, call, visit)
         response.headers = [*response.headers, *visit.headers()]
         if web.profile.latency:

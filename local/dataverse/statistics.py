@@ -14,6 +14,12 @@ Written = tuple[str, str, tuple[str, ...]]
 """A table, an operation, and the columns that it wrote."""
 
 
+def _add(total: Counter[Any], more: Counter[Any]) -> None:
+    """Add counts. For the few keys of a transaction this is much faster than Counter.update."""
+    for key, count in more.items():
+        total[key] += count
+
+
 class Statistics:
     """Row counts become visible with their commit; requests are counted as they are answered.
 
@@ -55,9 +61,9 @@ class Statistics:
 
     def keep(self) -> None:
         """Take over what the transaction counted."""
-        self._rows.update(self._pending)
-        self._columns.update(self._pending_columns)
-        self._rows_by_manner.update(self._pending_by_manner)
+        _add(self._rows, self._pending)
+        _add(self._columns, self._pending_columns)
+        _add(self._rows_by_manner, self._pending_by_manner)
         self.discard()
 
     def discard(self) -> None:
