@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -208,9 +211,11 @@ def test_a_bad_request_to_pause_is_told_what_is_wrong(
 
 
 def test_a_run_that_is_not_there(http: httpx.Client) -> None:
-    answer = http.get("/runs/20200101T000000-abc")
-    assert answer.status_code == 404
-    assert "There is no run" in answer.json()["error"]["message"]
+    for path in ("/runs/20200101T000000-abc", "/runs/20200101T000000-abc/rejects/contact"):
+        answer = http.get(path)
+        assert answer.status_code == 404
+        said = "There is no run 20200101T000000-abc. Runs are kept for 30 days (retention_days in hydration.toml)."
+        assert answer.json()["error"]["message"] == said
 
 
 @pytest.mark.parametrize(
@@ -219,6 +224,7 @@ def test_a_run_that_is_not_there(http: httpx.Client) -> None:
         ("POST", "/runs"),
         ("GET", "/runs"),
         ("GET", "/runs/1"),
+        ("GET", "/runs/1/rejects/contact"),
         ("POST", "/runs/1/confirm"),
         ("GET", "/environments"),
         ("GET", "/environments/1"),
@@ -256,3 +262,25 @@ def test_no_customer_value_reaches_the_logs(stack: Stack, first: dict[str, Any])
     log = (stack.root / "logs" / "host.log").read_text(encoding="utf-8")
     assert "Ada" not in log
     assert snapshots.rows_written(stack, "reruns.crm.dynamics.com")
+
+
+def test_rejects_are_given_out_as_a_file(stack: Stack, http: httpx.Client, tmp_path: Path) -> None:
+    before = http.get("/runs", params={"environment": ENVIRONMENT, "limit": 1}).json()["runs"][0]["id"]
+    rows = f"{ROWS}c3,Eve,=no key\n"
+    write_lake(tmp_path, ENVIRONMENT, Entity("Customer", PEOPLE, {"1.csv": rows}))
+    landing.land(lake_folder(tmp_path), stack.lake_connection_string, "customerinsights")
+
+    def newer() -> Any:
+        found = http.get("/runs", params={"environment": ENVIRONMENT, "limit": 1}).json()["runs"][0]
+        return found if found["id"] != before else None
+
+    run = ended(http, until(newer)["id"])
+    [task] = [task for task in run["tasks"] if task["rejected"]]
+    answer = http.get(f"/runs/{run['id']}/rejects/{task['key']}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="rejects.csv"'
+    [line] = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+    assert (line["source_key"], line["column"], line["code"]) == ("'=no key", "key", "no_row")
+    answer = http.get(f"/runs/{run['id']}/rejects/CustomerProfile")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == f"The task CustomerProfile of run {run['id']} has no rejects."

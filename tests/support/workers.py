@@ -22,7 +22,7 @@ import pytest
 from local import landing
 from local.inputs import lake_folder
 from local.stack import Stack
-from shared import deliver, lifecycle
+from shared import deliver, lifecycle, retention
 from shared.blobs import Blobs
 from shared.clock import Clock
 from shared.dataverse.client import Client
@@ -193,6 +193,7 @@ class Workshop:
             self.clock.turned += timedelta(seconds=LEASE_SECONDS + 1)
             self._look(services)
             deliver.reconcile(services)
+            retention.tidy(services)
             return
         letter = self.draw.choice(due) if self.draw else due[0]
         self.handle(letter, services)
