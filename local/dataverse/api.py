@@ -10,12 +10,15 @@ from local.dataverse import (
     batch,
     bulkdelete,
     changes,
+    csdl,
     definitions,
     entities,
     errors,
     fetchxml,
     filecolumns,
     intersections,
+    metadataquery,
+    offers,
     paths,
     relationships,
     rows,
@@ -29,7 +32,15 @@ from local.dataverse.paths import Segment
 from local.dataverse.wire import Response
 
 QUERIES: dict[str, Callable[[Call, Table], Response]] = {"fetchXml": fetchxml.answer, "sql": sqlquery.answer}
-NOT_HERE = frozenset({"GlobalOptionSetDefinitions", "RetrieveTotalRecordCount", "UploadBlock"})
+NOT_HERE = frozenset(
+    {
+        "GlobalOptionSetDefinitions",
+        "InitializeFileBlocksUpload",
+        "RetrieveTotalRecordCount",
+        "UploadBlock",
+        "sdkmessages",
+    }
+)
 
 
 def dispatch(call: Call) -> Response:
@@ -111,6 +122,7 @@ def _service_document(call: Call) -> Response:
 
 RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
     "$batch": _batch,
+    "$metadata": csdl.answer,
     "WhoAmI": _who_am_i,
     "Microsoft.Dynamics.CRM.WhoAmI": _who_am_i,
     "systemusers": users.answer,
@@ -120,6 +132,9 @@ RESOURCES: dict[str, Callable[[Call, list[Segment]], Response]] = {
     "BulkDelete": bulkdelete.submit,
     "asyncoperations": bulkdelete.job,
     "bulkdeleteoperations": bulkdelete.job,
+    "RetrieveMetadataChanges": metadataquery.answer,
+    "RetrieveAvailableLanguages": offers.languages,
+    "sdkmessagefilters": offers.message_filters,
     "PublishXml": definitions.publish,
     "PublishAllXml": definitions.publish,
 }

@@ -15,6 +15,7 @@ from local.dataverse.filters import FUNCTIONS, OPERATORS, Among, Compare, Litera
 from local.dataverse.metadata import LOOKUPS, MANY_TARGETS, Column, Table
 from local.dataverse.organization import Organization
 from local.dataverse.storage import quoted, type_column
+from local.dataverse.values import GUID
 
 Sql = tuple[str, list[Any]]
 EXPECTED = {"String": "text", "Memo": "text", "DateTime": "time", "Boolean": "boolean", "Uniqueidentifier": "guid"}
@@ -141,6 +142,8 @@ def argument(column: Column, literal: Literal, *, loose: bool = False) -> Any:
     expected = "guid" if column.kind in LOOKUPS else EXPECTED.get(column.kind, "number")
     if loose and literal.kind == "text":
         return _from_text(expected, str(literal.value))
+    if expected == "guid" and literal.kind == "text" and GUID.fullmatch(str(literal.value)):
+        return str(literal.value).lower()  # not documented, but Microsoft's samples of its Python client send it
     if literal.kind != expected:
         reason = (
             "A binary operator with incompatible types was detected. "

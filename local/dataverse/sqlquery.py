@@ -1,7 +1,7 @@
 """`GET {set}?sql=SELECT ...`: a read-only query in the part of SQL that the service's own clients describe.
 
-One SELECT with columns, aggregates, DISTINCT, TOP (up to 5,000), INNER and LEFT JOIN, WHERE, GROUP BY and ORDER BY. All
-else is refused: `*`, HAVING, UNION, subqueries, expressions. The codes and texts of these refusals are not established.
+One SELECT with columns, aggregates, DISTINCT, TOP (up to 5,000), INNER and LEFT JOIN, WHERE, GROUP BY, ORDER BY and
+OFFSET. All else is refused: `*`, HAVING, UNION, subqueries, expressions; what a refusal says is not established.
 Members of the rows have the names of their columns, or those behind AS.
 """
 
@@ -39,7 +39,7 @@ def answer(call: Call, table: Table) -> Response:
         raise bad_query(f"The SQL reads '{statement.root.table.logical_name}', not the set '{table.set_name}'.")
     page = _page(call.options.get("$skiptoken"))
     size = limits.MAX_PAGE_ROWS if parser.top is None else parser.top
-    rows = statement.rows(call.organization, size + 1, (page - 1) * size)
+    rows = statement.rows(call.organization, size + 1, parser.offset + (page - 1) * size)
     members = [f'"@odata.context":{encode_basestring(f"{call.base}$metadata#{table.set_name}")}']
     members.append(f'"value":[{",".join(statement.text(row) for row in rows[:size])}]')
     if parser.top is None and len(rows) > size:
@@ -65,15 +65,14 @@ class _Parser(Tokens):
         super().__init__(text)
         self.organization = organization
         self.top: int | None = None
+        self.offset = 0
         self.statement: Statement
 
     def select(self) -> Statement:
         self.expect("SELECT")
         distinct = self.passed("DISTINCT")
         if self.passed("TOP"):
-            self.top = int(float(self.take("number")))
-            if not 0 <= self.top <= limits.MAX_PAGE_ROWS:
-                raise self.error(f"TOP takes 0 to {limits.MAX_PAGE_ROWS}")
+            self.top = self.number()
         items, self.tokens = self.until_from()
         root = self.table()
         self.statement = Statement(root, {root.alias: root}, distinct=distinct)
@@ -85,9 +84,32 @@ class _Parser(Tokens):
         self.tokens = orders
         if self.passed("ORDER", "BY"):
             self.statement.orders = self.several(self.order)
+            self.range()
         if self.tokens:
             raise self.error(f"'{self.tokens[0][1]}' is not expected")
         return self.statement
+
+    def range(self) -> None:
+        """Read OFFSET n ROWS FETCH NEXT m ROWS ONLY, which stands behind ORDER BY."""
+        if not self.passed("OFFSET"):
+            return
+        self.offset = self.number()
+        self.either_word("ROWS", "ROW")
+        if self.passed("FETCH"):
+            self.either_word("NEXT", "FIRST")
+            self.top = self.number()
+            self.either_word("ROWS", "ROW")
+            self.expect("ONLY")
+
+    def number(self) -> int:
+        text = self.take("number")
+        if not text.isdecimal() or int(text) > limits.MAX_PAGE_ROWS:
+            raise self.error(f"{text} is not from 0 to {limits.MAX_PAGE_ROWS}")
+        return int(text)
+
+    def either_word(self, *words: str) -> None:
+        if not any(self.passed(word) for word in words):
+            raise self.error(f"{' or '.join(words)} is expected")
 
     def until_from(self) -> tuple[list[Token], list[Token]]:
         """Return the tokens before and behind FROM."""
@@ -217,7 +239,9 @@ class _Parser(Tokens):
         source, column = self.column()
         operand = source.operand(column)
         if self.passed("IS"):
-            return f"{operand} IS {'NOT ' * self.passed('NOT')}NULL", []
+            test = f"{operand} IS {'NOT ' * self.passed('NOT')}NULL"
+            self.expect("NULL")
+            return test, []
         denied = "NOT " * self.passed("NOT")
         if self.passed("LIKE"):
             sql, arguments = operators.like(operand, self.take("text"))

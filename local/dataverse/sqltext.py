@@ -16,9 +16,10 @@ TOKEN = re.compile(
 )
 KEYWORDS = frozenset(
     {"SELECT", "DISTINCT", "TOP", "FROM", "AS", "INNER", "LEFT", "OUTER", "JOIN", "ON", "WHERE", "GROUP", "ORDER", "BY",
-     "AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "BETWEEN", "ASC", "DESC"}
+     "AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "BETWEEN", "ASC", "DESC",
+     "OFFSET", "ROW", "ROWS", "FETCH", "NEXT", "FIRST", "ONLY"}
 )  # fmt: skip
-REFUSED = frozenset({"HAVING", "UNION", "EXCEPT", "INTERSECT", "CROSS", "RIGHT", "FULL", "WITH", "OFFSET", "EXISTS"})
+REFUSED = frozenset({"HAVING", "UNION", "EXCEPT", "INTERSECT", "CROSS", "RIGHT", "FULL", "WITH", "EXISTS"})
 
 
 class Tokens:

@@ -50,6 +50,7 @@ MONEY = {"contact": ("annualincome", "creditlimit"), "lead": ("revenue", "budget
 INTEGERS = {"contact": ("numberofchildren",), "lead": ("numberofemployees",),
             "account": ("numberofemployees", "sharesoutstanding")}  # fmt: skip
 DATES = {"contact": ("birthdate", "anniversary"), "lead": ("estimatedclosedate",), "account": ()}
+TIMES = ("lastonholdtime",)
 NAMES = {"contact": ("Contact", "Contacts", "fullname", 2), "lead": ("Lead", "Leads", "fullname", 4),
          "account": ("Account", "Accounts", "name", 1)}  # fmt: skip
 # (schema name, referenced, referencing, lookup, navigation, on delete)
@@ -57,6 +58,7 @@ RELATIONSHIPS = (
     ("contact_customer_accounts", "account", "contact", "parentcustomerid", "parentcustomerid_account", CASCADE),
     ("contact_customer_contacts", "contact", "contact", "parentcustomerid", "parentcustomerid_contact", CASCADE),
     ("contact_originating_lead", "lead", "contact", "originatingleadid", "originatingleadid", REMOVE_LINK),
+    ("account_originating_lead", "lead", "account", "originatingleadid", "originatingleadid", REMOVE_LINK),
     ("lead_parent_account", "account", "lead", "parentaccountid", "parentaccountid", REMOVE_LINK),
     ("lead_parent_contact", "contact", "lead", "parentcontactid", "parentcontactid", REMOVE_LINK),
     ("lead_customer_accounts", "account", "lead", "customerid", "customerid_account", CASCADE),
@@ -121,6 +123,7 @@ def _columns(name: str) -> list[Column]:
     columns += [Column(count, "Integer", minimum=0, maximum=1_000_000_000) for count in INTEGERS[name]]
     columns += [Column(amount, "Money", precision=4) for amount in MONEY[name]]
     columns += [Column(date, "DateTime", format="DateOnly", behavior="DateOnly") for date in DATES[name]]
+    columns += [Column(time, "DateTime", format="DateAndTime", behavior="UserLocal") for time in TIMES]
     columns += [Column(f"address1_{axis}", "Double", precision=5) for axis in ("latitude", "longitude")]
     for choice, numbers in CHOICES[name].items():
         columns.append(Column(choice, "Picklist", options=tuple((number, str(number)) for number in numbers)))
