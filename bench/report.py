@@ -114,9 +114,73 @@ def _rejects(figures: Figures) -> str:
     return _table(head, rows)
 
 
+def _protection(figures: Figures) -> str:
+    titles = {"virtual": "In virtual time", "real": "For real, 20 times as fast"}
+    rows = [
+        [f"{titles[how]}, {figures[how]['worlds']} worlds", name, f"{one['share']:.1%}",
+         f"{one['lowest']:.1%} to {one['highest']:.1%}", _number(one["requests"]), _number(one["refused"]),
+         _number(one["early"])]
+        for how in titles
+        for name, one in figures[how]["senders"].items()
+    ]  # fmt: skip
+    head = [
+        "",
+        "Who sends",
+        "Share of the permitted rows, median",
+        "Worlds",
+        "Requests",
+        "429s",
+        "Before a Retry-After",
+    ]
+    return _table(head, rows)
+
+
+def _users(figures: Figures) -> str:
+    titles = {
+        "two_users": f"In virtual time, {figures['worlds']} worlds",
+        "two_users_for_real": f"For real, 20 times as fast, {figures['real_worlds']} worlds",
+    }
+    times = [
+        [
+            title,
+            figures[name]["together"],
+            figures[name]["median"],
+            f"{figures[name]['lowest']} to {figures[name]['highest']}",
+        ]
+        for name, title in titles.items()
+    ]
+    workers = [
+        [count, one["refused"], one["early"], f"{one['share']:.1%}"] for count, one in figures["workers"].items()
+    ]
+    return "\n\n".join(
+        [
+            _table(
+                ["Two application users, times the rows of one", "All worlds together", "Median world", "Worlds"], times
+            ),
+            _table(
+                ["Workers of one user", "429s", "Before a Retry-After", "Share of the permitted rows, median"], workers
+            ),
+        ]
+    )
+
+
+def _local_dataverse(figures: Figures) -> str:
+    rows = [
+        [one["kind"], one["size"], _number(one["rows_per_second"]),
+         f"{_number(one['lowest'])} to {_number(one['highest'])}", _number(one["rows_per_cpu_second"]),
+         f"{one['share_in_sqlite']:.0%}"]
+        for one in figures["requests"]
+    ]  # fmt: skip
+    head = ["Request", "Rows", "Rows/s, median", "Rounds", "Rows per second of CPU", "CPU inside SQLite"]
+    return _table(head, rows)
+
+
 TABLES: dict[str, Callable[[Figures], str]] = {
     "sending": _sending,
+    "protection": _protection,
+    "users": _users,
     "rejects": _rejects,
+    "local_dataverse": _local_dataverse,
 }
 
 

@@ -52,31 +52,35 @@ def calls(found: Sequence[Row], size: int) -> list[list[Row]]:
 
 def definition(*, columns: bool = True) -> dict[str, Any]:
     """The table as the Web API makes it; without the 29 columns beside its name if those are not needed."""
-    found = [_column("new_name", "String", IsPrimaryName=True, MaxLength=100)]
-    found += _columns() if columns else []
+    return table(TABLE.logical_name, *(_columns() if columns else []))
+
+
+def table(name: str, *columns: dict[str, Any]) -> dict[str, Any]:
+    """The definition of a table with a name and these columns."""
     return {
         "@odata.type": CRM + "EntityMetadata",
-        "SchemaName": TABLE.logical_name,
-        "DisplayName": _label("Bench"),
-        "DisplayCollectionName": _label("Benches"),
+        "SchemaName": name,
+        "DisplayName": label(name),
+        "DisplayCollectionName": label(f"{name}s"),
         "OwnershipType": "UserOwned",
         "HasActivities": False,
         "HasNotes": False,
-        "Attributes": found,
+        "Attributes": [column("new_name", "String", IsPrimaryName=True, MaxLength=100), *columns],
     }
 
 
-def _columns() -> list[dict[str, Any]]:
-    columns = [_column(f"new_t{i:02}", "String", MaxLength=100) for i in range(_TEXTS)]
-    columns += [_column(f"new_n{i:02}", "Integer", MinValue=-999, MaxValue=999_999) for i in range(_NUMBERS)]
-    columns += [_column(f"new_d{i:02}", "Decimal", Precision=2, MinValue=0, MaxValue=99_999) for i in range(_DECIMALS)]
-    columns += [_column(f"new_w{i:02}", "DateTime", Format="DateAndTime") for i in range(_DATES)]
-    return columns
+def column(name: str, kind: str, **facets: Any) -> dict[str, Any]:
+    """The definition of a column."""
+    return {"@odata.type": f"{CRM}{kind}AttributeMetadata", "SchemaName": name, "DisplayName": label(name), **facets}
 
 
-def _column(name: str, kind: str, **facets: Any) -> dict[str, Any]:
-    return {"@odata.type": f"{CRM}{kind}AttributeMetadata", "SchemaName": name, "DisplayName": _label(name), **facets}
-
-
-def _label(text: str) -> dict[str, Any]:
+def label(text: str) -> dict[str, Any]:
+    """A name to show."""
     return {"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]}
+
+
+def _columns() -> list[dict[str, Any]]:
+    found = [column(f"new_t{i:02}", "String", MaxLength=100) for i in range(_TEXTS)]
+    found += [column(f"new_n{i:02}", "Integer", MinValue=-999, MaxValue=999_999) for i in range(_NUMBERS)]
+    found += [column(f"new_d{i:02}", "Decimal", Precision=2, MinValue=0, MaxValue=99_999) for i in range(_DECIMALS)]
+    return found + [column(f"new_w{i:02}", "DateTime", Format="DateAndTime") for i in range(_DATES)]

@@ -37,6 +37,7 @@ class Server:
 
     url: str
     http: httpx.Client
+    process: Child
 
     def token(self, client_id: str = "") -> str:
         """A token for the organization; each `client_id` is an application user of its own."""
@@ -50,10 +51,10 @@ class Server:
         answer = self.http.get(address) if content is None else self.http.post(address, json=content)
         return answer.raise_for_status().json() if answer.content else None
 
-    def define(self, table: dict[str, Any]) -> None:
-        """Make a table."""
+    def define(self, definition: dict[str, Any], what: str = "EntityDefinitions") -> None:
+        """Make a table, or another thing of metadata."""
         headers = {"Authorization": f"Bearer {self.token()}"}
-        self.http.post("/api/data/v9.2/EntityDefinitions", json=table, headers=headers).raise_for_status()
+        self.http.post(f"/api/data/v9.2/{what}", json=definition, headers=headers).raise_for_status()
 
 
 @contextmanager
@@ -64,11 +65,11 @@ def sink() -> Iterator[Server]:
 
 
 @contextmanager
-def dataverse(*options: str) -> Iterator[Server]:
+def dataverse(*options: str, module: str = "local.dataverse", tls: bool = True) -> Iterator[Server]:
     """A local Dataverse without rows, for as long as the block runs. `options` are those of its command line."""
     with tempfile.TemporaryDirectory() as folder:
-        fixed = ["--port", "0", "--db", f"{folder}/db", "--identity-header", IDENTITY, *_tls()]
-        with _running("local.dataverse", [*fixed, *options], Path(folder)) as server:
+        fixed = ["--port", "0", "--db", f"{folder}/db", "--identity-header", IDENTITY, *(_tls() if tls else [])]
+        with _running(module, [*fixed, *options], Path(folder)) as server:
             yield server
 
 
@@ -79,7 +80,7 @@ def _running(module: str, options: list[str], folder: Path) -> Iterator[Server]:
         (url,) = child.wait_for(r"^ready on (\S+)$")
         verified = ssl.create_default_context(cafile=_tls()[1])
         with httpx.Client(base_url=url, timeout=60, trust_env=False, verify=verified) as http:
-            yield Server(url, http)
+            yield Server(url, http, child)
     finally:
         child.stop()
 
