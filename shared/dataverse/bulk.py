@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import httpx
+
 from shared.dataverse import batch, suspects
 from shared.dataverse.client import NO_CUSTOM_LOGIC, NO_FLOWS, Client
 from shared.dataverse.errors import AmbiguousError, Fault, Kind
@@ -148,15 +150,7 @@ class _Write:
 
         def call() -> Fault | None:
             try:
-                response = client.request(
-                    "POST",
-                    path,
-                    content=body,
-                    headers=NO_FLOWS,
-                    before=self.writer.before,
-                    bypass=self.writer.bypass,
-                    rows=len(rows),
-                )
+                response = self._request(path, body, len(rows))
             except AmbiguousError as error:
                 self.doubtful = True
                 if error.timed_out and may_halve:
@@ -170,6 +164,13 @@ class _Write:
             return fault
 
         return client.patience.persist(call)
+
+    def _request(self, path: str, body: bytes, rows: int) -> httpx.Response:
+        writer = self.writer
+        with self.sizing.learning():
+            return writer.client.request(
+                "POST", path, content=body, headers=NO_FLOWS, before=writer.before, bypass=writer.bypass, rows=rows
+            )
 
     def _isolate(self, rows: list[int], fault: Fault) -> list[RowFault]:
         """The refused rows among rows of which at least one is refused."""

@@ -97,9 +97,10 @@ class Singles:
             parts = [replace(part, headers=_without(part.headers, NO_CUSTOM_LOGIC)) for part in parts]
         content_type, body = batch.compose(parts, root=ROOT)
         headers = {"Content-Type": content_type, "Prefer": "odata.continue-on-error"}
-        response = self.client.request(
-            "POST", "$batch", content=body, headers=headers, before=self.before, rows=len(parts)
-        )
+        with self.sizing.learning():
+            response = self.client.request(
+                "POST", "$batch", content=body, headers=headers, before=self.before, rows=len(parts)
+            )
         if not response.is_success:
             fault = self.client.fault(response)
             if fault.kind in {Kind.OVERSIZED, Kind.TIMEOUT}:

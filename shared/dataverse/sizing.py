@@ -8,6 +8,11 @@ so it is measured.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.dataverse.pace import REQUESTS
+from shared.errors import ThrottledError
 
 FIRST_ROWS = 100
 MOST_ROWS = 1_000
@@ -57,6 +62,16 @@ class Sizing:
         """Dataverse counts too many requests: let calls last longer."""
         with self._lock:
             self._seconds = min(self._seconds * 1.5, self._longest)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Around a request: `fewer_requests` when it is refused for the number of requests."""
+        try:
+            yield
+        except ThrottledError as error:
+            if error.code == REQUESTS:
+                self.fewer_requests()
+            raise
 
     def refused(self, rows: int, refused: int) -> None:
         """So many of a call's rows were refused, and the call's error did not say which."""

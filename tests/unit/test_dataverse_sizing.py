@@ -3,6 +3,7 @@
 import pytest
 
 from shared.dataverse.sizing import CALL_SECONDS, FIRST_ROWS, MOST_ROWS, Sizes, Sizing
+from shared.errors import ThrottledError
 
 
 def answered(sizing: Sizing, calls: int, *, request: float, row: float) -> Sizing:
@@ -64,6 +65,14 @@ def test_too_many_requests_make_calls_longer_but_not_without_end() -> None:
     for _ in range(10):
         sizing.fewer_requests()
     assert answered(sizing, 40, request=0.0, row=CALL_SECONDS / 100).rows() == pytest.approx(400, abs=2)
+
+
+@pytest.mark.parametrize(("code", "longer"), [("0x80072322", True), ("0x80072321", False), ("", False)])
+def test_only_too_many_requests_make_calls_longer(code: str, longer: bool) -> None:  # noqa: FBT001
+    sizing = answered(Sizing(), 40, request=0.0, row=CALL_SECONDS / 100)
+    with pytest.raises(ThrottledError), sizing.learning():
+        raise ThrottledError("wait", 1.0, code=code)
+    assert (answered(sizing, 40, request=0.0, row=CALL_SECONDS / 100).rows() > 120) is longer
 
 
 def test_the_chance_of_a_clean_call_follows_the_share_refused() -> None:
