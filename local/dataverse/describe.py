@@ -48,6 +48,7 @@ def table(organization: Organization, found: Table) -> dict[str, Any]:
         "CollectionSchemaName": found.set_name,
         "PrimaryIdAttribute": found.primary_id,
         "PrimaryNameAttribute": found.primary_name or None,
+        "PrimaryImageAttribute": None,
         "DisplayName": label(found.display_name),
         "DisplayCollectionName": label(found.display_collection_name),
         "Description": label(found.description),

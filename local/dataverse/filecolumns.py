@@ -26,6 +26,7 @@ from local.dataverse.wire import Response
 CHUNK_BYTES = 4 * 1024 * 1024
 LARGEST_REQUEST = 128 * 1024 * 1024
 RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+ASKED = re.compile(r"bytes=(\d+)-(\d+)")
 TABLE = (
     "CREATE TABLE IF NOT EXISTS _file (id TEXT PRIMARY KEY, name TEXT, type TEXT, size INTEGER, content BLOB, "
     "row_id TEXT, finished INTEGER)"
@@ -148,10 +149,18 @@ def _download(call: Call, table: Table, column: Column, row_id: str, *, raw: boo
     if found is None:
         return no_content()
     name, kind, size, content = found
-    if not raw:
-        context = encode_basestring(f"{call.base}$metadata#{table.set_name}({row_id})/{column.logical_name}")
-        text = f'{{"@odata.context":{context},"value":"{base64.b64encode(content).decode()}"}}'
-        return json_response(text)
-    headers = [*ODATA, ("x-ms-file-name", quote(name)), ("x-ms-file-size", str(size)), ("mimetype", kind)]
-    headers.append(("Content-Disposition", f'attachment; filename="{quote(name)}"'))
-    return Response(200, content, headers, "application/octet-stream")
+    headers = [("x-ms-file-name", quote(name)), ("x-ms-file-size", str(size)), ("mimetype", kind)]
+    status = 200
+    if wanted := ASKED.fullmatch(call.headers.get("range", "")):
+        content, status = content[int(wanted[1]) : int(wanted[2]) + 1], 206
+        headers.append(("x-ms-chunk-size", str(CHUNK_BYTES)))
+    if raw:
+        return Response(status, content, [*ODATA, *headers], "application/octet-stream")
+    # Without $value not documented, but dynamics-web-api reads it so: base64 in JSON.
+    context = encode_basestring(f"{call.base}$metadata#{table.set_name}({row_id})/{column.logical_name}")
+    text = f'{{"@odata.context":{context},"value":"{base64.b64encode(content).decode()}"}}'
+    headers += [
+        ("Content-Disposition", f'attachment; filename="{quote(name)}"'),
+        ("Location", f"{call.base}{call.path}"),
+    ]
+    return json_response(text, status, tuple(headers))
