@@ -81,9 +81,8 @@ def _update(organization: Organization, table: Table, targets: list[dict[str, An
         records.setdefault(record.id, record)  # documented: later duplicates are ignored
     access.require(organization, table, WRITE, READ)
     with organization.transaction():
-        present = organization.store.existing(table, records)
-        if missing := [row_id for row_id in records if row_id not in present]:
-            raise errors.do_not_exist(table.display_name, missing)
+        if missing := organization.store.missing(table, records):
+            raise errors.do_not_exist(table.display_name, [row_id for row_id in records if row_id in missing])
         writes.update(organization, table, list(records.values()))
 
 
@@ -94,12 +93,13 @@ def _upsert(organization: Organization, table: Table, targets: list[dict[str, An
         ids = [record.id for record in records if record.id]
         if len(ids) != len(set(ids)):
             raise errors.duplicate_key()  # documented: an error; not documented: which one
-        present = organization.store.existing(table, ids)
-        fresh = [record for record in records if record.id not in present]
+        missing = organization.store.missing(table, ids)
+        fresh = [record for record in records if record.id is None or record.id in missing]
+        known = [record for record in records if record.id is not None and record.id not in missing]
         if fresh:
             writes.insert(organization, table, fresh)
-        if len(fresh) < len(records):
-            writes.update(organization, table, [record for record in records if record.id in present])
+        if known:
+            writes.update(organization, table, known)
 
 
 def may_upsert(organization: Organization, table: Table) -> None:

@@ -176,6 +176,14 @@ class Store:
         sql = f"SELECT {quoted(table.primary_id)} FROM {quoted(table.logical_name)} WHERE {condition}"
         return {row[0] for row in self.connection.execute(sql, (argument,))}
 
+    def missing(self, table: Table, row_ids: Collection[str]) -> set[str]:
+        """Return those of the given primary keys that the table does not have: seldom many, unlike those it has."""
+        if len(row_ids) == 1:
+            return set(row_ids) - self.existing(table, row_ids)
+        row = f"SELECT 1 FROM {quoted(table.logical_name)} WHERE {quoted(table.primary_id)} = value"
+        sql = f"SELECT value FROM json_each(?) WHERE NOT EXISTS ({row})"
+        return {row_id for (row_id,) in self.connection.execute(sql, (json.dumps(list(row_ids)),))}
+
     def write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for every row."""
         self.connection.executemany(sql, rows)

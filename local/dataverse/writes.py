@@ -130,9 +130,8 @@ def check_targets(organization: Organization, table: Table, shapes: Shapes, targ
             if bind.relationship.referenced == table.logical_name:
                 _check_loops(table, bind, group)
     for name, named in targets.items():
-        ids = named - {None}
         target = organization.catalog.tables[name]
-        missing = ids - organization.store.existing(target, ids) if ids else ids
+        missing = organization.store.missing(target, named - {None})
         if missing:
             raise errors.does_not_exist(target.logical_name, min(missing))
 
