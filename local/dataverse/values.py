@@ -22,7 +22,7 @@ Writer = Callable[[Any], str]
 
 GUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,7})?)?)(Z|[+-]\d{2}:\d{2})", re.ASCII)
+TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,7})?)?)(Z|[+-]\d{2}:\d{2})?", re.ASCII)
 
 DECIMAL_RANGE, INTEGER_RANGE, CHOICE_RANGE, DATE_RANGE = "0x80044330", "0x8004432f", "0x8004431a", "0x80044332"
 TYPES = {
@@ -211,7 +211,7 @@ def _time(table: Table, column: Column) -> Reader:
 def utc(value: Any) -> str:
     """Return a time as `...Z`; one that is in UTC already stays as written. Raises ValueError.
 
-    A time without an offset is refused, as OData's Edm.DateTimeOffset asks.
+    A time without an offset is in UTC: not documented, but sent by the functional tests of Microsoft's Python client.
     """
     match = TIME.fullmatch(value) if type(value) is str else None
     if match is None:
@@ -220,6 +220,8 @@ def utc(value: Any) -> str:
     moment = dt.datetime.fromisoformat(local[:26])
     if zone == "Z":
         return value  # type: ignore[no-any-return]
+    if zone is None:
+        return f"{value}Z"
     hours, minutes = int(zone[1:3]), int(zone[4:])
     offset = dt.timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
     try:

@@ -41,7 +41,10 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One answer. `stream`, if any, is sent chunked in place of `body`; `reset` breaks the connection instead."""
+    """One answer. `stream`, if any, is sent chunked in place of `body`; `reset` breaks the connection instead.
+
+    Of one that is `truncated` only the first half is sent, with the length of the whole; then the connection breaks.
+    """
 
     status: int
     body: bytes = b""
@@ -49,6 +52,7 @@ class Response:
     content_type: str = ""
     stream: Iterable[bytes] | None = None
     reset: bool = False
+    truncated: bool = False
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -88,6 +92,9 @@ async def _exchange(handler: Handler, reader: asyncio.StreamReader, writer: asyn
         await _send_stream(writer, response, keep=keep)
         return keep
     head = _head(response, len(response.body), keep=keep)
+    if response.truncated:
+        await _send_half(writer, head, response.body)
+        return False
     writer.write(head if request.method == "HEAD" else head + response.body)
     await writer.drain()
     return keep
@@ -163,6 +170,12 @@ async def _send_stream(writer: asyncio.StreamWriter, response: Response, *, keep
             writer.write(b"%x\r\n%b\r\n" % (len(part), part))
             await writer.drain()
     writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def _send_half(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
+    """Send an answer up to the middle of its body; one without a body up to the middle of its head."""
+    writer.write(head + body[: len(body) // 2] if body else head[: len(head) // 2])
     await writer.drain()
 
 

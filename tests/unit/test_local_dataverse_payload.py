@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.dataverse import payload, schema
+from local.dataverse import payload, schema, values
 from local.dataverse.errors import DataverseError
 from local.dataverse.metadata import Table
 from local.dataverse.organization import Organization
@@ -89,9 +89,7 @@ def test_the_first_row_at_fault_is_the_one_that_is_reported(visits: Setting, fau
     assert together.value.body() == alone.value.body()
 
 
-@pytest.mark.parametrize(
-    "body", [b"{", b'{"a":NaN}', b'{"a":1e99999999999999999999}', b'"\xff"', b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"{", b'{"a":NaN}', b'{"a":1e99999999999999999999}', b'"\xff"', b"[" * 100_000])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(DataverseError) as refused:
         payload.parse(body, "contacts")
@@ -103,3 +101,16 @@ def test_numbers_keep_their_digits_and_a_byte_order_mark_is_skipped() -> None:
     found = payload.parse(b'\xef\xbb\xbf{"exact": 12345678901.1234567890, "big": 123456789012345678901}', "contacts")
 
     assert (str(found["exact"]), found["big"]) == ("12345678901.1234567890", 123456789012345678901)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("2024-05-01T10:00:00Z", "2024-05-01T10:00:00Z"),
+        ("2024-05-01T10:00:00+02:00", "2024-05-01T08:00:00Z"),
+        ("2024-05-01T10:00:00.25", "2024-05-01T10:00:00.25Z"),
+        ("2024-05-01T10:00", "2024-05-01T10:00Z"),
+    ],
+)
+def test_times_are_kept_in_utc_and_those_without_an_offset_are_taken_for_it(given: str, stored: str) -> None:
+    assert values.utc(given) == stored
