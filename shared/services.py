@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
 from shared.blobs import Blobs
 from shared.clock import Clock
-from shared.dataverse.client import Client
-from shared.dataverse.limiter import Limiter
-from shared.dataverse.signin import Credentials, TokenSource
-from shared.dataverse.sizing import Sizes
 from shared.errors import ConfigurationError
 from shared.lake.storage import Lake
+from shared.organizations import Organizations
 from shared.runs.queues import Queues
 from shared.runs.reconcile import Patience
 from shared.runs.store import Store
 from shared.settings import Environment, Settings, load
+from shared.throttling import Throttling
 
 _APP_FOLDER = Path(__file__).resolve().parent.parent
 
@@ -55,44 +53,9 @@ class Services:
         return found
 
 
-class Organizations:
-    """One client for each Dataverse organization, and one limiter for each application user."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._clients: dict[str, Client] = {}
-        self._sizes: dict[str, Sizes] = {}
-        self._lock = Lock()
-
-    @cached_property
-    def _tokens(self) -> TokenSource:
-        s = self._settings
-        return TokenSource(
-            Credentials(s.tenant_id, s.client_id, s.client_secret, s.client_certificate, authority=s.authority)
-        )
-
-    def sizes(self, url: str) -> Sizes:
-        """What calls to an organization took, whichever user made them."""
-        with self._lock:
-            return self._sizes.setdefault(url, Sizes(most=self._settings.dataverse_batch_rows))
-
-    def client(self, url: str) -> Client:
-        """The client of an organization."""
-        with self._lock:
-            if url not in self._clients:
-                self._clients[url] = Client(
-                    url,
-                    address=self._settings.dataverse_address,
-                    tokens=self._tokens,
-                    limiter=Limiter(),
-                    timeout=self._settings.dataverse_timeout_seconds,
-                )
-            return self._clients[url]
-
-
 def build(settings: Settings) -> Services:
     """All parts, with the tables and the container that they need."""
-    clock = Clock()
+    clock, worker = Clock(), uuid.uuid4().hex
     services = Services(
         settings=settings,
         clock=clock,
@@ -100,8 +63,8 @@ def build(settings: Settings) -> Services:
         blobs=Blobs(settings),
         lake=Lake(settings),
         queues=Queues(settings.service_bus),
-        dataverse=Organizations(settings),
-        worker=uuid.uuid4().hex,
+        dataverse=Organizations(settings, Throttling(settings.status_storage, clock, worker)),
+        worker=worker,
     )
     services.store.create_tables()
     services.blobs.create_container()

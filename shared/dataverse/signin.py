@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _SIGN_IN_SECONDS = 20
 _AHEAD_SECONDS = 300.0
+_AGAIN_SECONDS = 20.0  # after the identity provider was away, while the old token serves
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 _PUBLIC_AUTHORITIES = ("login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn")
 _AADSTS = re.compile(r"AADSTS\d+")
@@ -30,7 +31,8 @@ _AADSTS = re.compile(r"AADSTS\d+")
 class Credentials:
     """How the app signs in. Neither secret nor certificate: managed identity, user-assigned if there is a client id.
 
-    `client_certificate` is the path of a PEM file with private key and certificate.
+    `client_certificate` is the path of a PEM file with private key and certificate; `name` is the application user's in
+    the settings, empty for the first one.
     """
 
     tenant_id: str | None = None
@@ -38,6 +40,16 @@ class Credentials:
     client_secret: str | None = field(default=None, repr=False)
     client_certificate: Path | None = None
     authority: str = "https://login.microsoftonline.com"
+    name: str = ""
+
+    @property
+    def user(self) -> str:
+        """The application user, for messages."""
+        return f'"{self.name}" ({self.client_id})' if self.name else self.client_id or "the app's managed identity"
+
+    def setting(self, part: str) -> str:
+        """The setting that holds a part of it."""
+        return f"DATAVERSE_{part}__{self.name}" if self.name else f"DATAVERSE_{part}"
 
     @property
     def way(self) -> str:
@@ -65,31 +77,45 @@ class TokenSource:
         self._credentials = credentials
         self._clock = clock
         self._tokens: dict[str, _Token] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
 
     def token(self, resource: str) -> str:
-        """A valid token for the resource, from memory if possible."""
+        """A valid token for the resource, from memory if possible. While one thread renews it, others use the old."""
         found = self._tokens.get(resource)
-        if found is not None and self._clock() < found.renew_at:
+        now = self._clock()
+        if found is not None and now < found.renew_at:
             return found.value
-        with self._lock:
-            found = self._tokens.get(resource)
-            if found is not None and self._clock() < found.renew_at:
-                return found.value
-            try:
-                return self._fetch(resource)
-            except TransientError:
-                if found is not None and self._clock() < found.ends_at:
-                    return found.value  # the old one still serves
-                raise
+        serves = found is not None and now < found.ends_at
+        lock = self._lock(resource)
+        if not lock.acquire(blocking=not serves):
+            return found.value if found is not None else self.token(resource)
+        try:
+            return self._renewed(resource)
+        finally:
+            lock.release()
 
     def renew(self, resource: str, rejected: str | None = None) -> str:
         """A new token after a 401. `rejected` is the refused one: it is replaced once, not by each thread."""
-        with self._lock:
+        with self._lock(resource):
             found = self._tokens.get(resource)
             if found is not None and rejected is not None and found.value != rejected:
                 return found.value
             return self._fetch(resource)
+
+    def _lock(self, resource: str) -> threading.Lock:
+        return self._locks.setdefault(resource, threading.Lock())
+
+    def _renewed(self, resource: str) -> str:
+        found = self._tokens.get(resource)
+        if found is not None and self._clock() < found.renew_at:
+            return found.value  # somebody else was faster
+        try:
+            return self._fetch(resource)
+        except TransientError:
+            if found is not None and self._clock() < found.ends_at:
+                self._tokens[resource] = replace(found, renew_at=self._clock() + _AGAIN_SECONDS)
+                return found.value  # the old one still serves
+            raise
 
     def _fetch(self, resource: str) -> str:
         # Always a new msal application: its own cache would hand out a rejected token again.
@@ -134,7 +160,7 @@ def _ask(credentials: Credentials, resource: str, session: Any) -> dict[str, Any
         return dict(managed.acquire_token_for_client(resource=resource))
     application = msal.ConfidentialClientApplication(
         credentials.client_id,
-        client_credential=credentials.client_secret or _certificate(Path(credentials.client_certificate or "")),
+        client_credential=credentials.client_secret or _certificate(credentials),
         authority=f"{credentials.authority.rstrip('/')}/{credentials.tenant_id}",
         instance_discovery=credentials.authority.rstrip("/").endswith(_PUBLIC_AUTHORITIES),
         http_client=session,
@@ -142,14 +168,14 @@ def _ask(credentials: Credentials, resource: str, session: Any) -> dict[str, Any
     return dict(application.acquire_token_for_client(scopes=[f"{resource}/.default"]))
 
 
-def _certificate(path: Path) -> dict[str, str]:
+def _certificate(credentials: Credentials) -> dict[str, str]:
+    path, setting = Path(credentials.client_certificate or ""), credentials.setting("CLIENT_CERTIFICATE")
     try:
         pem = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        message = f"DATAVERSE_CLIENT_CERTIFICATE: {path} cannot be read as PEM ({type(error).__name__})."
-        raise ConfigurationError(message) from error
+        raise ConfigurationError(f"{setting}: {path} cannot be read as PEM ({type(error).__name__}).") from error
     if "PRIVATE KEY-----" not in pem or "BEGIN CERTIFICATE-----" not in pem:
-        raise ConfigurationError(f"DATAVERSE_CLIENT_CERTIFICATE: {path} must hold a private key and its certificate.")
+        raise ConfigurationError(f"{setting}: {path} must hold a private key and its certificate.")
     return {"private_key": pem, "public_certificate": pem}
 
 
@@ -181,9 +207,11 @@ def _refusal(credentials: Credentials, resource: str, answer: dict[str, Any], st
 
 
 def _advice(credentials: Credentials, resource: str, reason: str) -> str:
+    client_id, tenant = credentials.setting("CLIENT_ID"), "DATAVERSE_TENANT_ID"
     names = {
-        "client secret": "DATAVERSE_TENANT_ID, DATAVERSE_CLIENT_ID and DATAVERSE_CLIENT_SECRET",
-        "certificate": "DATAVERSE_TENANT_ID, DATAVERSE_CLIENT_ID and DATAVERSE_CLIENT_CERTIFICATE",
-        "managed identity": "the app's managed identity (DATAVERSE_CLIENT_ID names a user-assigned one)",
+        "client secret": f"{tenant}, {client_id} and {credentials.setting('CLIENT_SECRET')}",
+        "certificate": f"{tenant}, {client_id} and {credentials.setting('CLIENT_CERTIFICATE')}",
+        "managed identity": f"the app's managed identity ({client_id} names a user-assigned one)",
     }
-    return f"Signing in to {resource} by {credentials.way} was refused: {reason}. Check {names[credentials.way]}."
+    who = f" as {credentials.user}" if credentials.name else ""
+    return f"Signing in to {resource}{who} by {credentials.way} was refused: {reason}. Check {names[credentials.way]}."

@@ -46,9 +46,9 @@ class Delete:
     etag: str
 
 
-def service(connection: Connection, clock: Clock) -> TableServiceClient:
-    """The client of the status storage; every answer's time goes to the clock."""
-    options: dict[str, Any] = {"per_call_policies": [ServerTimePolicy(clock)]}
+def service(connection: Connection, clock: Clock, **options: Any) -> TableServiceClient:
+    """The client of the status storage; every answer's time goes to the clock. `options` are the SDK's."""
+    options = {"per_call_policies": [ServerTimePolicy(clock)], **options}
     if connection.connection_string:
         return TableServiceClient.from_connection_string(connection.connection_string, **options)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415  half a second of cold start

@@ -11,6 +11,7 @@ from shared.settings import configuration
 from shared.settings.app import APP_SETTINGS, AppSetting, AppSettings
 from shared.settings.model import (
     OUTPUT_TABLES,
+    ApplicationUser,
     Connection,
     DataSource,
     Environment,
@@ -26,6 +27,7 @@ __all__ = [
     "APP_SETTINGS",
     "OUTPUT_TABLES",
     "AppSetting",
+    "ApplicationUser",
     "Connection",
     "DataSource",
     "Environment",

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.settings.checks import guid, service_address, suggestion, web_address
 from shared.settings.model import Connection
+from shared.settings.users import USERS, Users, strangers
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ APP_SETTINGS = (
     AppSetting("DATAVERSE_CLIENT_ID", None, "no", "Its client id; alone: that of a user-assigned identity."),
     AppSetting("DATAVERSE_CLIENT_SECRET", None, "no", "Its secret. Without secret and certificate: managed identity."),
     AppSetting("DATAVERSE_CLIENT_CERTIFICATE", None, "no", "Path of a PEM file with its key and certificate."),
+    AppSetting("DATAVERSE_USERS", None, "no", "Names of more application users that share the work: `second,third`."),
+    AppSetting("DATAVERSE_CLIENT_ID__<name>", None, "no", "Client id of the user of that name."),
+    AppSetting("DATAVERSE_CLIENT_SECRET__<name>", None, "no", "Its secret; as for the first user."),
+    AppSetting("DATAVERSE_CLIENT_CERTIFICATE__<name>", None, "no", "Path of its PEM file; as for the first user."),
     AppSetting("DATAVERSE_AUTHORITY", "https://login.microsoftonline.com", "no", "Where tokens are asked for."),
     AppSetting(
         "DATAVERSE_ADDRESS",
@@ -116,7 +121,7 @@ class AppSettings:
 
     def text(self, name: str) -> str | None:
         """The value, or its default; blank counts as missing. Raises nothing."""
-        value = (self._environ.get(name) or "").strip() or _DEFAULTS[name]
+        value = (self._environ.get(name) or "").strip() or _DEFAULTS.get(name)
         if value and value.startswith("@Microsoft.KeyVault("):
             self.fault(name, "readable: the platform could not resolve its Key Vault reference")
             return None
@@ -190,37 +195,24 @@ class AppSettings:
         return {"lake_container": lake, "hydration_container": own}
 
     def _sign_in(self, folder: Path) -> dict[str, Any]:
-        names = ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_CERTIFICATE")
-        tenant, client, secret, certificate = (self.text(f"DATAVERSE_{name}") for name in names)
-        if secret and certificate:
-            self.fault("DATAVERSE_CLIENT_SECRET", "absent where DATAVERSE_CLIENT_CERTIFICATE is set")
-        if client and guid(client) is None:
-            self.fault("DATAVERSE_CLIENT_ID", "a GUID")
+        tenant = self.text("DATAVERSE_TENANT_ID")
         if tenant and guid(tenant) is None and not _HOST.fullmatch(tenant):
             self.fault("DATAVERSE_TENANT_ID", "the GUID or the domain of a tenant")
-        if secret or certificate:
-            for name, value in (("DATAVERSE_TENANT_ID", tenant), ("DATAVERSE_CLIENT_ID", client)):
-                if not value:
-                    self.fault(name, "set where a client secret or certificate is")
-        path = folder / certificate if certificate else None
-        if path and not path.is_file():
-            self.fault("DATAVERSE_CLIENT_CERTIFICATE", "the path of a PEM file that exists")
+        users = Users(self.text, self.fault, folder).all()
+        for name in strangers(self._environ, users):
+            self._faults.append(f"{name} is the setting of a user that {USERS} does not name: add it there.")
         authority = web_address(self.text("DATAVERSE_AUTHORITY") or "")
         if authority is None:
             self.fault("DATAVERSE_AUTHORITY", "an https address without a path")
-        return {
-            "tenant_id": tenant,
-            "client_id": client,
-            "client_secret": secret,
-            "client_certificate": path,
-            "authority": authority or "",
-        }
+        return {"tenant_id": tenant, "users": users, "authority": authority or ""}
 
     def _misspelt(self) -> None:
         # The environment is full of names that are none of ours: only one that looks like ours is a fault.
         known = [name for name in _DEFAULTS if name.startswith(_OWN)]
         for name in sorted(self._environ):
-            if name.upper().startswith(_OWN) and name not in _DEFAULTS and (hint := suggestion(name, known, 0.85)):
+            if not name.upper().startswith(_OWN) or name in _DEFAULTS or "__" in name:
+                continue
+            if hint := suggestion(name, known, 0.85):
                 self._faults.append(f"{name} is no setting of this app.{hint}")
 
 

@@ -133,6 +133,16 @@ class Connection:
 
 
 @dataclass(frozen=True)
+class ApplicationUser:
+    """Who signs in to Dataverse; the first has no name. Neither secret nor certificate: managed identity."""
+
+    name: str
+    client_id: str | None
+    client_secret: str | None = field(repr=False)
+    client_certificate: Path | None
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the app is configured with. Secrets do not show in its representation."""
 
@@ -142,9 +152,7 @@ class Settings:
     lake_container: str
     hydration_container: str
     tenant_id: str | None
-    client_id: str | None
-    client_secret: str | None = field(repr=False)
-    client_certificate: Path | None
+    users: tuple[ApplicationUser, ...]
     authority: str
     dataverse_address: str | None
     dataverse_timeout_seconds: float

@@ -27,6 +27,8 @@ LAYERS = (
     {"shared.aggregates"},
     {"shared.reading"},
     {"shared.services", "shared.linking"},
+    {"shared.organizations"},
+    {"shared.throttling"},
     {"shared.runs", "shared.blobs", "shared.telemetry"},
     {"shared.delta"},
     {"shared.tables", "shared.clock"},

@@ -22,6 +22,8 @@ BUS = "Endpoint=sb://contoso.servicebus.windows.net/;SharedAccessKeyName=app;Sha
 NEEDED = {"LakeStorage": STORAGE, "StatusStorage": STORAGE, "ServiceBus": BUS}
 MINIMAL = f'[environments."{ENVIRONMENT}"]\ndataverse_url = "https://contoso.crm.dynamics.com"\n'
 CLIENT = "0bfc4568-a4ba-4c58-bd3e-5d3e76bd7fff"
+OTHER = "0bfc4568-a4ba-4c58-bd3e-5d3e76bd8000"
+SECOND = {"DATAVERSE_USERS": "second", "DATAVERSE_CLIENT_ID__second": OTHER}
 
 
 def settings(folder: Path, text: str = MINIMAL, **environ: str) -> Settings:
@@ -239,6 +241,21 @@ def test_each_fault_of_the_file_is_named(tmp_path: Path, text: str, fault: str) 
         ({"DATAVERSE_CLIENT_SECRET": "marker"}, "DATAVERSE_TENANT_ID must be set"),
         ({"DATAVERSE_CLIENT_SECRET": "@Microsoft.KeyVault(SecretUri=marker)"}, "could not resolve its Key Vault"),
         ({"DATAVERSE_CLIENT_ID": "marker"}, "DATAVERSE_CLIENT_ID must be a GUID"),
+        ({"DATAVERSE_CLIENT_SECRET": "marker", "DATAVERSE_TENANT_ID": CLIENT}, "DATAVERSE_CLIENT_ID must be set"),
+        ({"DATAVERSE_USERS": "a b"}, "DATAVERSE_USERS must be different names"),
+        ({"DATAVERSE_USERS": "second,Second"}, "DATAVERSE_USERS must be different names"),
+        ({"DATAVERSE_USERS": "second"}, "DATAVERSE_CLIENT_ID__second must be set for the user"),
+        ({**SECOND, "DATAVERSE_CLIENT_ID__second": "marker"}, "DATAVERSE_CLIENT_ID__second must be a GUID"),
+        ({**SECOND, "DATAVERSE_CLIENT_ID": OTHER.upper()}, "DATAVERSE_CLIENT_ID__second must be another than"),
+        ({**SECOND, "DATAVERSE_CLIENT_SECRET__second": "marker"}, "DATAVERSE_TENANT_ID must be set"),
+        ({**SECOND, "DATAVERSE_CLIENT_SECRET__third": "marker"}, "DATAVERSE_CLIENT_SECRET__third is the setting of a"),
+        ({"DATAVERSE_CLIENT_SECRET__second": "marker"}, "DATAVERSE_CLIENT_SECRET__second is the setting of a user"),
+        ({**SECOND, "DATAVERSE_CLIENT_CERTIFICATE__second": "x.pem"}, "CERTIFICATE__second must be the path of a PEM"),
+        (
+            {**SECOND, "DATAVERSE_CLIENT_SECRET__second": "@Microsoft.KeyVault(SecretUri=marker)"},
+            "DATAVERSE_CLIENT_SECRET__second must be readable",
+        ),
+        ({"DATAVERSE_USER": "second"}, "Did you mean DATAVERSE_USERS?"),
         ({"DATAVERSE_TENANT_ID": "marker"}, "DATAVERSE_TENANT_ID must be the GUID or the domain"),
         ({"DATAVERSE_AUTHORITY": "http://login.example"}, "DATAVERSE_AUTHORITY must be an https address"),
         ({"DATAVERSE_ADDRESS": "http://contoso.example/{host}"}, "DATAVERSE_ADDRESS must be an https address"),
@@ -264,9 +281,26 @@ def test_a_certificate_is_found_relative_to_the_folder(tmp_path: Path) -> None:
     sign_in = {"DATAVERSE_TENANT_ID": "contoso.example", "DATAVERSE_CLIENT_ID": CLIENT}
     assert any("PEM file" in one for one in faults(tmp_path, environ={**NEEDED, **sign_in, **_certificate("a.pem")}))
     (tmp_path / "a.pem").touch()
-    assert settings(tmp_path, **sign_in, **_certificate("a.pem")).client_certificate == tmp_path / "a.pem"
+    (user,) = settings(tmp_path, **sign_in, **_certificate("a.pem")).users
+    assert user.client_certificate == tmp_path / "a.pem"
     both = {**NEEDED, **sign_in, **_certificate("a.pem"), "DATAVERSE_CLIENT_SECRET": "marker"}
     assert any("must be absent" in one for one in faults(tmp_path, environ=both))
+
+
+def test_users_beside_the_first_have_settings_of_their_own(tmp_path: Path) -> None:
+    named = {"DATAVERSE_USERS": " second , third", "DATAVERSE_CLIENT_ID__third": CLIENT}
+    found = settings(tmp_path, **{**SECOND, **named, "DATAVERSE_TENANT_ID": CLIENT}, DATAVERSE_CLIENT_SECRET__third="x")
+    assert [(user.name, user.client_id, user.client_secret) for user in found.users] == [
+        ("", None, None),
+        ("second", OTHER, None),
+        ("third", CLIENT, "x"),
+    ]
+
+
+def test_faults_of_several_users_are_reported_together(tmp_path: Path) -> None:
+    named = {"DATAVERSE_USERS": "second,third", "DATAVERSE_CLIENT_ID__third": "marker"}
+    found = faults(tmp_path, environ={**NEEDED, **named})
+    assert len(found) == 2
 
 
 def _certificate(path: str) -> dict[str, str]:
@@ -275,8 +309,8 @@ def _certificate(path: str) -> dict[str, str]:
 
 def test_secrets_do_not_show_in_the_settings(tmp_path: Path) -> None:
     secret = {"DATAVERSE_CLIENT_SECRET": "marker", "DATAVERSE_CLIENT_ID": CLIENT, "DATAVERSE_TENANT_ID": CLIENT}
-    found = settings(tmp_path, **secret)
-    assert found.client_secret == "marker"
+    found = settings(tmp_path, **secret, **SECOND, DATAVERSE_CLIENT_SECRET__second="marker")
+    assert [user.client_secret for user in found.users] == ["marker", "marker"]
     assert "marker" not in repr(found)
     assert "bWFya2Vy" not in repr(found)
 
