@@ -113,8 +113,11 @@ class Child:
 
 
 def base_environment() -> dict[str, str]:
-    """Our environment without what would configure the app: a local stack never reaches a real service by accident."""
-    prefixes = ("DATAVERSE_", "HYDRATION_", "PLAN_", "AZURE_", "IDENTITY_", "MSI_")
+    """Our environment without what would configure the app: a local stack never reaches a real service by accident.
+
+    Compiled modules are kept, whatever our own setting: processes of a stack start often.
+    """
+    prefixes = ("DATAVERSE_", "HYDRATION_", "PLAN_", "AZURE_", "IDENTITY_", "MSI_", "PYTHONDONTWRITEBYTECODE")
     connections = re.compile(r"(AzureWebJobsStorage|LakeStorage|StatusStorage|ServiceBus)(__\w+)?")
     kept = {
         name: value
