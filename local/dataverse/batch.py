@@ -18,6 +18,8 @@ from local.dataverse.wire import Response
 Dispatch = Callable[[Call], Response]
 BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 ADDRESS = re.compile(r"(?:https?://[^/]+)?/(?:[^/]+/)?api/data/v9\.\d+/(.*)", re.DOTALL)
+REQUEST_LINE = re.compile(r"(\w+) (\S.*?)(?: HTTP/\d\.\d)?\s*")
+"""Microsoft's Python client leaves the spaces of a $filter as they are."""
 CONTENT_ID = re.compile(rb'(@odata\.(?:bind|id)"\s*:\s*")/?\$(\w+)(")')
 
 
@@ -154,11 +156,11 @@ def _read(call: Call, part: Part, addresses: dict[str, str], *, inside: bool) ->
     """Return the request inside a part."""
     head, _, body = part.content.partition(b"\r\n\r\n")
     line, _, rest = head.lstrip(b"\r\n").partition(b"\r\n")
-    words = line.decode("utf-8", "replace").split(" ")
-    if len(words) not in (2, 3) or (len(words) == 3 and not words[2].startswith("HTTP/")):
+    match = REQUEST_LINE.fullmatch(line.decode("utf-8", "replace"))
+    if match is None:
         reason = f"The request line '{line.decode('utf-8', 'replace')}' of a batch cannot be read."
         raise bad_query(reason)
-    method, address = words[0].upper(), words[1]
+    method, address = match[1].upper(), match[2]
     if inside and method == "GET":
         reason = "A change set cannot have a GET request."
         raise bad_query(reason)
