@@ -82,7 +82,7 @@ class Client:
         self.user_id: str | None = None  # known after who_am_i
         self._base = (address.replace("{host}", host) if address else self.url).rstrip("/") + ROOT
         self._tokens = tokens
-        self._connections = Connections(timeout=timeout, use_proxies=address is None)
+        self._connections = Connections(self._base, timeout=timeout, use_proxies=address is None)
 
     def __enter__(self) -> Self:
         return self
@@ -215,14 +215,8 @@ class Client:
     def _exchange(self, request: _Request, headers: dict[str, str]) -> httpx.Response:
         what = f"{request.method} {request.path.partition('?')[0]}"
         try:
-            with self._connections.one() as http:
-                return http.request(
-                    request.method,
-                    self._base + request.path,
-                    content=request.content,
-                    json=request.json,
-                    headers=headers,
-                )
+            url = self._base + request.path
+            return self._connections.exchange(request.method, url, headers, content=request.content, json=request.json)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ConfigurationError(f"{self.url} is no address that can be called: {error}") from error
         except _NOT_SENT as error:
