@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what the local stack and the tests need: .venv (requirements-dev.txt) and node_modules (Azurite).
+# Makes what the local stack and the tests need: .venv (requirements-dev.txt) and node_modules (package.json).
 # Does nothing when that is there and nothing it depends on has changed. Exit code 2: something must be installed first.
 set -eu
 cd "$(dirname "$0")/.."
