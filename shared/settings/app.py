@@ -25,6 +25,13 @@ class AppSetting:
 
 APP_SETTINGS = (
     AppSetting("FUNCTIONS_WORKER_RUNTIME", None, "yes", "Always `python`; read by the Functions host."),
+    AppSetting(
+        "PYTHON_THREADPOOL_THREAD_COUNT",
+        None,
+        "no",
+        "Threads of the Functions worker: set 32. By itself an instance with one core has 5, fewer than `host.json` "
+        "lets messages in.",
+    ),
     AppSetting("AzureWebJobsStorage", None, "yes", "The Functions host's own storage; read by the host."),
     AppSetting("LakeStorage", None, "or LakeStorage__blobServiceUri", "Connection string of the lake's account."),
     AppSetting("LakeStorage__blobServiceUri", None, "or LakeStorage", "The lake's address, opened by identity."),

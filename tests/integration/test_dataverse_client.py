@@ -1,6 +1,7 @@
 """The client over real sockets, against a server that answers by script."""
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -109,6 +110,16 @@ class Tokens:
         return f"token-{self.renewed}"
 
 
+class Anybody:
+    """Tokens for any organization."""
+
+    def token(self, _: str) -> str:
+        return "token"
+
+    def renew(self, _: str, rejected: str | None = None) -> str:
+        raise AssertionError(rejected)
+
+
 @pytest.fixture
 def pauses() -> list[float]:
     return []
@@ -135,6 +146,35 @@ def test_who_am_i_starts_the_limiter_at_the_recommended_parallelism(client: Clie
     identity = client.who_am_i()
     assert (identity.organization_id, identity.user_id, identity.dop_hint) == ("0a" * 16, "0b" * 16, 9)
     assert client.limiter.at_once == 2  # a quarter, and more with every round of answers
+
+
+def test_the_proxy_of_the_environment_is_used_except_for_a_local_address(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", script.address.removesuffix("/{host}"))
+    monkeypatch.setenv("no_proxy", "there.invalid")
+    with Client("http://contoso.invalid", tokens=Anybody(), limiter=Limiter()) as client:
+        client.request("GET", "WhoAmI")
+    assert script.asked[0][1] == "http://contoso.invalid/api/data/v9.2/WhoAmI"
+    with Client("http://there.invalid", tokens=Anybody(), limiter=Limiter()) as client, pytest.raises(TransientError):
+        client.request("GET", "WhoAmI")
+    with Client("http://there.invalid", address=script.address, tokens=Anybody(), limiter=Limiter()) as client:
+        client.request("GET", "WhoAmI")
+    assert script.asked[1][1] == "/there.invalid/api/data/v9.2/WhoAmI"
+
+
+def test_tokens_and_rows_are_not_logged(client: Client, script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    throttled = refusal(429, "0x80072322", "Marker exceeded", Retry_After="0")
+    script.answers = [throttled, refusal(401), refusal(503, message="Marker"), Answer(body=WHO)]
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):
+            with pytest.raises(TransientError):
+                client.request("POST", "contacts(key='Marker')?x=Marker", json={"lastname": "Marker"})
+        client.request("POST", "contacts(key='Marker')", json={"lastname": "Marker"})
+    logged = "".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "dataverse.throttled" in logged
+    assert "Marker" not in logged
+    assert "token-" not in logged
 
 
 def test_cookies_are_not_sent_back(client: Client, script: Script) -> None:

@@ -5,6 +5,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import json
+import logging
 import ssl
 import threading
 import time
@@ -66,6 +67,12 @@ def certificate(name: str) -> tuple[rsa.RSAPrivateKey, x509.Certificate, bytes]:
     return key, made, pem
 
 
+def opened() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Provider:
     """An identity provider: what it was asked, and what it answers next."""
@@ -76,8 +83,11 @@ class Provider:
     life: int = 3600
     identity_header: str = "let me in"
 
+    open: threading.Event = field(default_factory=opened)  # cleared: it takes its time
+
     def token(self, question: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.asked.append(question)
+        self.open.wait(10)
         if self.refuse is not None:
             return self.refuse
         token = f"token-{len(self.asked)}"
@@ -182,6 +192,80 @@ def test_a_token_is_renewed_ahead_of_its_end(authority: Provider) -> None:
     assert source.token(ORGANIZATION) == "token-1"
     now[0] = 3301.0
     assert source.token(ORGANIZATION) == "token-2"
+
+
+def test_others_use_the_old_token_while_one_thread_renews_it(authority: Provider) -> None:
+    now = [0.0]
+    source = TokenSource(with_secret(authority), clock=lambda: now[0])
+    source.token(ORGANIZATION)
+    now[0] = 3400.0
+    authority.open.clear()
+    renewing = threading.Thread(target=source.token, args=(ORGANIZATION,))
+    renewing.start()
+    while len(authority.asked) < 2:
+        time.sleep(0.001)
+    assert [source.token(ORGANIZATION) for _ in range(3)] == ["token-1"] * 3
+    authority.open.set()
+    renewing.join()
+    assert source.token(ORGANIZATION) == "token-2"
+
+
+def test_many_threads_wait_for_the_first_token_and_buy_one(authority: Provider) -> None:
+    source = TokenSource(with_secret(authority))
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(source.token(ORGANIZATION))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["token-1"] * 6
+    assert len(authority.asked) == 1
+
+
+def test_a_provider_that_is_away_is_not_asked_at_every_request(authority: Provider) -> None:
+    now = [0.0]
+    source = TokenSource(with_secret(authority), clock=lambda: now[0])
+    source.token(ORGANIZATION)
+    authority.refuse = (503, {"error": "temporarily_unavailable"})
+    now[0] = 3400.0
+    source.token(ORGANIZATION)
+    asked = len(authority.asked)
+    source.token(ORGANIZATION)
+    assert len(authority.asked) == asked
+    now[0] += 21.0
+    source.token(ORGANIZATION)
+    assert len(authority.asked) > asked
+
+
+def test_a_401_in_the_middle_of_a_run_renews_each_users_token_once(authority: Provider) -> None:
+    first, second = TokenSource(with_secret(authority)), TokenSource(with_secret(authority))
+    rejected = {source: source.token(ORGANIZATION) for source in (first, second)}
+    renewed: list[tuple[TokenSource, str]] = []
+
+    def renew(source: TokenSource) -> None:
+        renewed.append((source, source.renew(ORGANIZATION, rejected[source])))
+
+    threads = [threading.Thread(target=renew, args=(source,)) for source in (first, second) * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(authority.asked) == 4
+    assert len({token for source, token in renewed if source is first}) == 1
+    assert len({token for source, token in renewed if source is second}) == 1
+
+
+def test_neither_secrets_nor_tokens_are_logged(authority: Provider, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        source = TokenSource(with_secret(authority))
+        source.renew(ORGANIZATION, source.token(ORGANIZATION))
+        authority.refuse = (401, {"error": "invalid_client", "error_description": f"AADSTS1: wrong {SECRET}"})
+        with pytest.raises(ConfigurationError):
+            source.renew(ORGANIZATION)
+    logged = "".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "dataverse.signed_in" in logged
+    assert SECRET not in logged
+    assert "token-" not in logged
 
 
 def test_the_old_token_serves_while_the_provider_is_away(authority: Provider) -> None:
