@@ -64,7 +64,9 @@ def test_a_query_is_built(shop: Home) -> None:
     wanted = col("address1_city").in_(["Rome", "Oslo"]) & (col("numberofchildren") >= 1)
     (page,) = builder.where(wanted).order_by("firstname").include_formatted_values().execute_pages()
     assert names(page) == ["P1", "P2"]
-    assert page[0]["numberofchildren@OData.Community.Display.V1.FormattedValue"] == "1"
+    first = page.first()
+    assert first is not None
+    assert first["numberofchildren@OData.Community.Display.V1.FormattedValue"] == "1"
 
 
 def test_a_collection_is_expanded_with_options_of_its_own(shop: Home) -> None:
