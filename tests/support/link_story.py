@@ -80,6 +80,7 @@ class Story:
     drift: set[str] = field(default_factory=set)  # rows that somebody touched since Dataverse was read
     emptied: set[str] = field(default_factory=set)  # rows whose profile was deleted since then
     ours: dict[str, set[str | None]] = field(default_factory=dict)  # what the app may have written last
+    refused: set[str] = field(default_factory=set)  # rows that Dataverse refused last, as far as is known
     fresh: bool = True  # no run has come to its end
     stranger: bool = False  # the lookup is another one than the runs know
     known_lookup: int = 0
@@ -201,6 +202,7 @@ class Story:
         dataverse, row = self.world.dataverse, guid(hand.row)
         if hand.what == "lose state":
             self.world.lose_state()
+            self.refused = set()
             self.fresh, self.known_lookup = True, 0
             self.overtaken, self.held = self.held or self.overtaken, None
         elif hand.what == "recreate lookup" and dataverse.lookup:
@@ -258,10 +260,12 @@ class Carried:
                 self._write(write, answered=write.place < sent)
 
     def _check_company(self, rows: set[str]) -> None:
-        """Rows that do not exist spoil nobody else's calls."""
+        """Rows that do not exist, and those that were refused last, spoil nobody else's calls."""
         if self.read:
             assert rows <= self.seen.keys()
-        missing = {row for row in rows if self.known.get(row, ("", ""))[1] == "missing"}
+        refused = rows & self.story.refused
+        assert refused in (set(), rows)
+        missing = {row for row in rows - refused if self.known.get(row, ("", ""))[1] == "missing"}
         assert self.read or missing in (set(), rows)
 
     def _write(self, write: Write, *, answered: bool) -> None:
@@ -298,6 +302,7 @@ class Carried:
 
     def commit(self) -> Task:
         ended = self.story.world.close(self.task, self._reach, self._faults)
+        self._remember_refused()
         if self.read:
             self.story.drift.clear()
             self.story.emptied &= {row for row, to in self.seen.items() if to}  # by this run, after it had read
@@ -305,6 +310,14 @@ class Carried:
                 if len(whose) == 1 and self.seen.get(row) == profile(*whose):
                     self.story.ours.setdefault(row, set()).add(profile(*whose))
         return ended
+
+    def _remember_refused(self) -> None:
+        """Rows of this run, and of those before it the ones that it left alone or came to nothing with."""
+        unsettled = self.open | self.held | {row for row, op in self.planned.items() if op == "keep"}
+        if self.task.confirms:
+            unsettled |= self.story.refused - self.planned.keys()
+        self.story.refused = self.refused | (self.story.refused & unsettled)
+        assert self.story.world.refused() == self.story.refused
 
     # -- what must be true -----------------------------------------------------------------------------------
 

@@ -247,6 +247,12 @@ class World:
         self._remembered = pointer, {row: (entry, mark) for row, entry, mark in rows}
         return self._remembered[1]
 
+    def refused(self) -> set[str]:
+        """The rows that it will send apart, because Dataverse refused them last."""
+        path = self.storage.known.refused
+        listed = parquet.read_table(pa.BufferReader(self.storage.read(path))).to_pylist() if path else []
+        return {str(one["id"]) for one in listed}
+
     def planned(self, task: Task) -> dict[str, str]:
         """What the plan does with each row."""
         delta = self.storage.read(paths.delta(paths.plan(ENVIRONMENT, task, task.attempt)))
