@@ -24,5 +24,17 @@ webservers  which server takes a request, what it did    timing       what a req
 profiles    limits, costs and servers, by name           faults       what a test wants to go wrong
 rules       what publishers and solutions must keep to
 
+What other clients ask for beside that:
+
+conditions  a $filter as SQL                             expansions   $expand of rows
+ordering    $select and $orderby                         formatted    values as users see them
+statement   a query over joined tables, as SQL           operators    FetchXML's operators as SQL
+fetchxml    `fetchXml=`                                  sqlquery     `sql=` (sqltext reads its words)
+bulkdelete  BulkDelete and its jobs                      queryexpression  the queries that it is given
+entities    CreateEntities                               metadataquery    RetrieveMetadataChanges
+csdl        `$metadata`                                  offers       messages of tables, languages
+filecolumns files in rows                                changes      change tracking
+intersections  many-to-many relationships (pairing keeps the pairs)
+
 Where Microsoft's documents are silent the stricter behavior is chosen, and a comment says so.
 """
