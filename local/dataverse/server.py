@@ -10,7 +10,6 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local.dataverse import api, laboratory, timing, wire
@@ -137,7 +136,8 @@ class Server:
             if fault.status == 429 and fault.retry_after:
                 visit.told(fault.retry_after)
             return error_response(fault.error())
-        return _cut(response) if fault.truncated else response
+        response.truncated = fault.truncated
+        return response
 
     def _organization(self, host: str) -> Organization:
         try:
@@ -150,13 +150,3 @@ class Server:
 
     def _root(self, request: Request) -> str:
         return f"{self.scheme}://{request.headers.get('host', '127.0.0.1')}"
-
-
-def _cut(response: Response) -> Response:
-    """Return an answer that ends in the middle."""
-
-    def half() -> Iterator[bytes]:
-        yield response.body[: len(response.body) // 2]
-        raise ConnectionAbortedError
-
-    return Response(response.status, b"", response.headers, response.content_type, half())

@@ -72,10 +72,17 @@ def test_a_reset_breaks_the_connection_before_or_after_the_work(api: Api, kind: 
 
 def test_a_truncated_answer_comes_after_the_work_and_ends_too_early(api: Api) -> None:
     api.faults({"kind": "truncated"})
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx.RemoteProtocolError, match=r"received \d+ bytes, expected \d+"):
         api.request("POST", "contacts", json={"firstname": "A"}, headers={"Prefer": "return=representation"})
     assert len(api.exported("contact")) == 1
     assert created(api).status_code == 204
+
+
+def test_a_truncated_answer_without_a_body_ends_in_its_head(api: Api) -> None:
+    api.faults({"kind": "truncated"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        created(api)
+    assert len(api.exported("contact")) == 1
 
 
 def test_a_token_that_expires_was_fine_and_stays_invalid_until_another_is_asked_for(api: Api) -> None:
