@@ -5,6 +5,7 @@ Without `Prefer: odata.continue-on-error` the first failure ends the batch and g
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from local.dataverse.wire import Response
 Dispatch = Callable[[Call], Response]
 BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 ADDRESS = re.compile(r"(?:https?://[^/]+)?/(?:[^/]+/)?api/data/v9\.\d+/(.*)", re.DOTALL)
-REQUEST_LINE = re.compile(r"(\w+) (\S.*?)(?: HTTP/\d\.\d)?\s*")
-"""Microsoft's Python client leaves the spaces of a $filter as they are."""
+PROTOCOL = re.compile(r" HTTP/\d\.\d\s*$")
+REFERENCE = re.compile(r"/?\$(\w+)(.*)", re.DOTALL)
 CONTENT_ID = re.compile(rb'(@odata\.(?:bind|id)"\s*:\s*")/?\$(\w+)(")')
 
 
@@ -90,6 +91,12 @@ def _part(piece: bytes) -> Part:
 
 
 def _headers(head: bytes) -> dict[str, str]:
+    return dict(_read_headers(head))
+
+
+@functools.lru_cache(maxsize=256)
+def _read_headers(head: bytes) -> dict[str, str]:
+    """Return headers by name in lower case. The parts of a batch have the same ones mostly."""
     found = {}
     for line in head.decode("utf-8", "replace").split("\r\n"):
         name, colon, value = line.partition(":")
@@ -156,11 +163,7 @@ def _read(call: Call, part: Part, addresses: dict[str, str], *, inside: bool) ->
     """Return the request inside a part."""
     head, _, body = part.content.partition(b"\r\n\r\n")
     line, _, rest = head.lstrip(b"\r\n").partition(b"\r\n")
-    match = REQUEST_LINE.fullmatch(line.decode("utf-8", "replace"))
-    if match is None:
-        reason = f"The request line '{line.decode('utf-8', 'replace')}' of a batch cannot be read."
-        raise bad_query(reason)
-    method, address = match[1].upper(), match[2]
+    method, address = _request_line(line.decode("utf-8", "replace"))
     if inside and method == "GET":
         reason = "A change set cannot have a GET request."
         raise bad_query(reason)
@@ -168,14 +171,27 @@ def _read(call: Call, part: Part, addresses: dict[str, str], *, inside: bool) ->
     if path.strip("/") == "$batch":
         reason = "A batch cannot have a batch inside."
         raise bad_query(reason)
-    body = CONTENT_ID.sub(lambda match: match[1] + addresses.get(match[2].decode(), "").encode() + match[3], body)
+    if addresses and b"$" in body:
+        body = CONTENT_ID.sub(lambda match: match[1] + addresses.get(match[2].decode(), "").encode() + match[3], body)
     headers = _headers(rest)
     return Call(call.organization, method, path, query, headers, body, call.base, call.user_id)
 
 
+def _request_line(line: str) -> tuple[str, str]:
+    """Return the method and the address. Microsoft's Python client leaves the spaces of a $filter as they are."""
+    method, _, rest = line.partition(" ")
+    address = rest.removesuffix(" HTTP/1.1") if rest.endswith(" HTTP/1.1") else PROTOCOL.sub("", rest).strip()
+    if not method.isalpha() or not address:
+        reason = f"The request line '{line}' of a batch cannot be read."
+        raise bad_query(reason)
+    return method.upper(), address
+
+
 def _resolve(call: Call, address: str, addresses: dict[str, str]) -> str:
     """Return the path of an address: absolute, from the root, relative, or `$1` for what a request before it made."""
-    match = re.match(r"/?\$(\w+)(.*)", address, re.DOTALL)
+    if address.startswith(call.base):
+        return address[len(call.base) :]
+    match = REFERENCE.match(address)
     if match and match[1] in addresses:
         return addresses[match[1]].removeprefix(call.base) + match[2]
     found = ADDRESS.fullmatch(address)
@@ -183,15 +199,13 @@ def _resolve(call: Call, address: str, addresses: dict[str, str]) -> str:
 
 
 def _show(response: Response, identity: str | None) -> bytes:
-    lines = ["Content-Type: application/http", "Content-Transfer-Encoding: binary"]
-    if identity:
-        lines.append(f"Content-ID: {identity}")
-    lines += ["", f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Error')}"]
-    if response.content_type:
-        lines.append(f"Content-Type: {response.content_type}")
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + response.body + b"\r\n"
+    named = f"Content-ID: {identity}\r\n" if identity else ""
+    kind = f"Content-Type: {response.content_type}\r\n" if response.content_type else ""
+    headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+    status = f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Error')}"
+    return f"{_PART}{named}\r\n{status}\r\n{kind}{headers}\r\n".encode() + response.body + b"\r\n"
 
 
+_PART = "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
 _PHRASES = {200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified", 400: "Bad Request", 404: "Not Found"}
 _PHRASES |= {405: "Method Not Allowed", 412: "Precondition Failed", 501: "Not Implemented"}

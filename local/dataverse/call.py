@@ -36,11 +36,14 @@ class Call:
     options: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.options = read_options(self.query)
+        if self.query:
+            self.options = read_options(self.query)
 
     def preference(self, name: str) -> str | None:
         """Return the value of a preference ("" for one without a value), None when it is not asked for."""
-        for key, quoted, plain in PREFERENCE.findall(self.headers.get("prefer", "")):
+        if "prefer" not in self.headers:
+            return None
+        for key, quoted, plain in PREFERENCE.findall(self.headers["prefer"]):
             if key.lower() == name:
                 return str(quoted or plain)
         return None
