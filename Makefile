@@ -11,7 +11,7 @@ up: setup  ## the local stack stays up
 
 # The longest files come first. Tests with processes of their own wait much: three workers keep two cores busy.
 test: check  ## everything that is checked; the tests of one file stay together
-	$(PYTHON) -m pytest tests/faults tests/unit/test_link_histories.py tests/integration tests/unit \
+	$(PYTHON) -m pytest tests/faults tests/unit/test_link_histories.py tests/clients tests/integration tests/unit \
 		--numprocesses 3 --dist loadfile
 
 check: setup  ## style and types only

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from shared import lifecycle
 from shared.dataverse import bulk
 from shared.dataverse.bulk import RowFault, TableName, Writer
-from shared.dataverse.client import Client
 from shared.dataverse.sizing import Sizes
 from shared.delta import chunks
 from shared.errors import (
@@ -150,7 +149,7 @@ class _Sending:
         return sizes.bulk(table, bulk.UPSERT if self._task.kind is Kind.TABLE else bulk.UPDATE).rows()
 
     def _call(self, records: list[bytes]) -> list[RowFault]:
-        client = self._client
+        client = self._services.dataverse.sender(self._url)
         links = self._task.kind is Kind.LINK
         table = TableName(self._task.set_name, self._logical_name)
         writer = Writer(client, table, self._sizes, self._before, bypass=links)
@@ -173,10 +172,6 @@ class _Sending:
     @property
     def _sizes(self) -> Sizes:
         return self._services.dataverse.sizes(self._url)
-
-    @property
-    def _client(self) -> Client:
-        return self._services.dataverse.client(self._url)
 
     @property
     def _logical_name(self) -> str:

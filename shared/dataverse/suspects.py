@@ -17,16 +17,6 @@ _TOO_LONG = re.compile(r"length of the '(\w+)' attribute .*maximum allowed lengt
 _OUT_OF_RANGE = re.compile(r"of '(\w+)' .*outside the valid range\D*?(-?[\d.]+) (?:to|-) (-?[\d.]+)", re.DOTALL)
 
 _BACKSLASH = ord("\\")
-_COLUMN = re.compile(
-    r"'(\w+)' attribute|attribute '(\w+)'|\(property '([\w.@]+)'\)|property named '([\w.@]+)'|[Pp]roperty '([\w.@]+)'"
-    r"|[Vv]alue \S+ of '(\w+)'|(?:field|column)(?: missing)?:? '(\w+)'"
-)
-
-
-def column(message: str) -> str:
-    """The column that an error of a row speaks of, as Dataverse names it; "" where it names none."""
-    found = _COLUMN.search(message)
-    return next(filter(None, found.groups())).partition("@")[0] if found else ""
 
 
 def row_ids(records: Iterable[bytes], key: str) -> list[str]:

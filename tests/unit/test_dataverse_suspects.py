@@ -78,22 +78,3 @@ def test_taking_the_key_away_leaves_every_other_value(values: dict[str, object],
     text = json.dumps(dict(pairs), separators=separators, ensure_ascii=False).encode("utf-8", "surrogatepass")
     assert suspects.row_ids([text], "contactid") == [A]
     assert json.loads(suspects.without_key(text, "contactid")) == values
-
-
-@pytest.mark.parametrize(
-    ("message", "column"),
-    [
-        (
-            "The length of the 'note' attribute of the 'contact' entity exceeded the maximum allowed length of '4'.",
-            "note",
-        ),
-        ("A validation error occurred. The value -3.5 of 'n' on record of type 'contact' is outside the range.", "n"),
-        ("Required field missing: 'lastname' of 'contact'.", "lastname"),
-        ("Cannot convert the literal 'no date' (property 'born')", "born"),
-        ("Invalid property 'link@odata.bind' was found in entity", "link"),
-        ("Our plug-in says no to 'Ada'.", ""),
-        ("", ""),
-    ],
-)
-def test_the_column_that_an_error_names_is_found(message: str, column: str) -> None:
-    assert suspects.column(message) == column
