@@ -26,13 +26,15 @@ from shared import deliver, lifecycle, retention
 from shared.blobs import Blobs
 from shared.clock import Clock
 from shared.dataverse.client import Client
+from shared.dataverse.signin import Credentials
 from shared.errors import NotFoundError
 from shared.lake.storage import Lake
+from shared.organizations import Organizations
 from shared.runs.messages import ChunkMessage, TableMessage, encode
 from shared.runs.model import Kind, Phase, Run
 from shared.runs.queues import Queues
 from shared.runs.store import Store
-from shared.services import Organizations, Services
+from shared.services import Services
 from shared.settings import Settings, load
 from shared.views import run_with_tasks
 from tests.support.fates import Fate
@@ -108,18 +110,12 @@ class Bag(Queues):
 class _Watched(Organizations):
     def __init__(self, settings: Settings, fate: Fate) -> None:
         super().__init__(settings)
-        self._fate, self._known = fate, set[str]()
+        self._fate = fate
 
-    def client(self, url: str) -> Client:
-        client = super().client(url)
-        if url not in self._known:
-            self._known.add(url)
-            self._fate.watch(client, "dataverse", "request")
+    def _client(self, url: str, credentials: Credentials) -> Client:
+        client = super()._client(url, credentials)
+        self._fate.watch(client, "dataverse", "request")
         return client
-
-    def close(self) -> None:
-        for client in self._clients.values():
-            client.close()
 
 
 @dataclass
