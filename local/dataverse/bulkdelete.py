@@ -33,6 +33,9 @@ def submit(call: Call, _: list[Segment]) -> Response:
     call.kind = "BulkDelete"
     if call.method != "POST":
         raise errors.method_not_allowed(call.method)
+    if call.organization.store.connection.in_transaction:
+        what = "BulkDelete in a change set"
+        raise errors.not_supported(what)
     body = payload.parse_object(call.body, "BulkDelete")
     if missing := [name for name in (*REQUIRED, "StartDateTime") if name not in body]:
         raise errors.invalid_argument(f"The required parameter '{missing[0]}' is missing.")

@@ -95,12 +95,16 @@ def _chosen(shown: Shown, properties: Any) -> Shown:
 def _passes(shown: Shown, criteria: Any) -> bool:
     if not criteria:
         return True
+    if not isinstance(criteria, dict):
+        raise errors.invalid_argument("Criteria must be a MetadataFilterExpression.")
     results = [_holds(shown, one) for one in criteria.get("Conditions") or []]
     results += [_passes(shown, one) for one in criteria.get("Filters") or []]
     return any(results) if criteria.get("FilterOperator") == "Or" else all(results)
 
 
 def _holds(shown: Shown, condition: Any) -> bool:
+    if not isinstance(condition, dict):
+        raise errors.invalid_argument("A condition must be a MetadataConditionExpression.")
     name, operator = condition.get("PropertyName"), condition.get("ConditionOperator")
     if name not in shown:
         raise errors.bad_query(f"Could not find a property named '{name}'.")
