@@ -77,7 +77,7 @@ def measure(world: World, kind: str, *, users: int = 1, seconds: float | None = 
         senders: list[_Sender] = []
         for number in range(users):
             token = server.token(f"user {number}")
-            senders += stack.enter_context(KINDS[kind](server.url, token, world))
+            senders += stack.enter_context(KINDS[kind](server.url, token, world, users))
         server.laboratory("statistics/reset", {})
         _together(senders, time.monotonic() + lasts)
         seen = server.laboratory("statistics")["users"].values()
@@ -128,9 +128,9 @@ class _ScaledSizes(Sizes):
 
 
 @contextmanager
-def _ours(url: str, token: str, world: World) -> Iterator[list[_Sender]]:
+def _ours(url: str, token: str, world: World, users: int) -> Iterator[list[_Sender]]:
     """The app's sender, with as many threads as it may ever have under way; which of them send, its limiter decides."""
-    limiter = Limiter(wait_seconds=20.0 / SCALE, window=world.limits.window / SCALE)
+    limiter = Limiter(users=users, wait_seconds=20.0 / SCALE, window=world.limits.window / SCALE)
     patience = Patience(seconds=30.0 / SCALE, first=0.5 / SCALE, longest=10.0 / SCALE)
     with Client(url, tokens=Tokens(token), limiter=limiter, patience=patience) as client:
         client.who_am_i()
@@ -155,7 +155,7 @@ def _ours_sends(writer: Writer, sizes: Sizes) -> Callable[[], tuple[int, float]]
 
 
 @contextmanager
-def _naive(url: str, token: str, _: World) -> Iterator[list[_Sender]]:
+def _naive(url: str, token: str, _: World, __: int) -> Iterator[list[_Sender]]:
     """52 threads; what was refused is sent again at once."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with ExitStack() as stack:
@@ -176,7 +176,7 @@ def _naive_sends(http: httpx.Client, url: str) -> Callable[[], tuple[int, float]
 
 
 @contextmanager
-def _sdk(url: str, token: str, world: World) -> Iterator[list[_Sender]]:
+def _sdk(url: str, token: str, world: World, _: int) -> Iterator[list[_Sender]]:
     """Microsoft's SDK in as many threads as the hint says; each waits for the Retry-After that it was told itself."""
     with ExitStack() as stack:
         width = min(NAIVE_AT_ONCE, world.hint)

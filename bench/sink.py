@@ -47,14 +47,22 @@ def serve(connection: socket.socket) -> None:
         head = bytes(view[: end + 4])
         length = int(found.group(1)) if (found := _LENGTH.search(head)) else 0
         if _wants_body(head):
-            body = bytes(view[end + 4 : filled])
-            while len(body) < length:
-                body += connection.recv(_BUFFER)
-            connection.sendall(_with_body(head, body))
+            connection.sendall(_with_body(head, _read(connection, bytes(view[end + 4 : filled]), length)))
         else:
             _discard(connection, view, length - (filled - end - 4))
             connection.sendall(_NO_CONTENT if head[:3] != b"GET" else _metadata(head))
         filled = 0  # no client here sends a request before the answer to the last one
+
+
+def _read(connection: socket.socket, begun: bytes, length: int) -> bytearray:
+    body, filled = bytearray(length), len(begun)
+    body[:filled] = begun
+    while filled < length:
+        received = connection.recv_into(memoryview(body)[filled:])
+        if not received:
+            raise ConnectionError
+        filled += received
+    return body
 
 
 def _discard(connection: socket.socket, view: memoryview, left: int) -> None:
@@ -70,7 +78,7 @@ def _wants_body(head: bytes) -> bool:
     return b"$batch " in line or b".CreateMultiple " in line
 
 
-def _with_body(head: bytes, body: bytes) -> bytes:
+def _with_body(head: bytes, body: bytearray) -> bytes:
     if _BATCH.search(head):
         parts = body.count(b"\r\n\r\nPATCH ") + body.count(b"\r\n\r\nDELETE ") + body.count(b"\r\n\r\nPOST ")
         return _ok(_PART * parts + b"--answer--\r\n", b"multipart/mixed; boundary=answer")
