@@ -116,10 +116,8 @@ class Protection:
     def arrive(self, user: str, server: int, now: float) -> Refusal | None:
         """Take a request, None: it is under way until `finish`. Otherwise why it is refused."""
         use = self._use(user, server, now)
-        if use.hold is not None:
-            if now < use.hold.until - _NOISE:
-                return self._held(use, use.hold, now)
-            use.hold = None
+        if use.hold is not None and now < use.hold.until - _NOISE:
+            return self._held(use, use.hold, now)
         waits = self._waits(use, now)
         if waits:
             wait, code = max(waits)

@@ -67,6 +67,13 @@ def test_execution_above_the_limit_waits_until_enough_of_it_leaves_the_window() 
     assert protection.arrive(USER, 0, 350) is None
 
 
+def test_execution_that_is_used_up_to_the_limit_leaves_no_room() -> None:
+    protection = limited(execution=10)
+    used(protection, 0, seconds=5)
+    used(protection, 50, seconds=10)
+    assert protection.arrive(USER, 0, 100) == Refusal(EXECUTION, 250)
+
+
 def test_more_requests_at_once_than_the_limit_are_refused_immediately() -> None:
     protection = limited(concurrent=2)
     assert [protection.arrive(USER, 0, now) for now in (0, 0, 0)] == [None, None, Refusal(CONCURRENCY, 5)]
@@ -193,6 +200,12 @@ def test_who_pushes_on_is_counted_in_the_window() -> None:
     used(protection, 0, 0)
     told(protection, 100, 110)
     assert protection.remaining(USER, 0, 301) == (1, None)
+
+
+def test_pushing_on_waits_for_room_where_that_takes_longer_than_twice_the_wait() -> None:
+    protection = limited(requests=1)
+    used(protection, 0)
+    assert told(protection, 280, 285, 585) == [20, 300, None]
 
 
 def test_after_retry_after_nothing_of_the_past_is_held_against_the_user() -> None:
