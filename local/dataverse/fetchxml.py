@@ -1,7 +1,8 @@
 """FetchXML: `GET {set}?fetchXml=<fetch>...`, with joins, conditions, orders, aggregates and pages.
 
 Not served, and refused: hierarchical operators, dates relative to today, cross applies, columns compared with columns.
-Null columns of the root are shown, those of linked tables left out: which ones the service shows is not documented.
+As documented, null columns are left out, an <entity> without attributes has all of them, and there is no cookie where
+rows are ordered by a linked table.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from local.dataverse.call import Call, json_response
 from local.dataverse.conditions import Sql
 from local.dataverse.errors import DataverseError, bad_query, not_supported
 from local.dataverse.metadata import Table
+from local.dataverse.query import applied
 from local.dataverse.query import notes as notes_of
 from local.dataverse.render import Notes
 from local.dataverse.statement import AGGREGATES, Source, Statement, aggregate, plain
@@ -41,12 +43,13 @@ def answer(call: Call, table: Table) -> Response:
         raise _malformed("<fetch> with an <entity> is expected.")
     if entity.get("name") != table.logical_name:
         raise bad_query(f"The entity '{entity.get('name')}' of the FetchXML is not that of the set '{table.set_name}'.")
-    statement = _Reader(call, table, aggregates=root.get("aggregate") == "true").read(entity)
+    reader = _Reader(call, table, aggregates=root.get("aggregate") == "true")
+    statement = reader.read(entity)
     statement.distinct = root.get("distinct") == "true"
     statement.keyed = not statement.distinct and root.get("aggregate") != "true"
     if statement.distinct:
         statement.outputs = [one for one in statement.outputs if one.name != table.primary_id or _asked(entity, table)]
-    return _page(call, table, root, statement)
+    return _page(call, table, root, statement, cookies=statement.keyed and not reader.ordered_by_links)
 
 
 def _asked(entity: Element, table: Table) -> bool:
@@ -75,7 +78,7 @@ def _number(root: Element, name: str) -> int | None:
     return int(text)
 
 
-def _page(call: Call, table: Table, root: Element, statement: Statement) -> Response:
+def _page(call: Call, table: Table, root: Element, statement: Statement, *, cookies: bool) -> Response:
     top, count, page = _number(root, "top"), _number(root, "count"), _number(root, "page") or 1
     if top is not None and (count is not None or page > 1):
         raise bad_query("The attributes 'top' and 'count' or 'page' cannot be used together.")
@@ -86,13 +89,13 @@ def _page(call: Call, table: Table, root: Element, statement: Statement) -> Resp
     members = [f'"@odata.context":{encode_basestring(f"{call.base}$metadata#{table.set_name}")}']
     if root.get("returntotalrecordcount") == "true":
         members.append(f'"{CRM}totalrecordcount":{statement.total(call.organization, limits.MAX_COUNT)}')
-    if more and _asks(wanted, "fetchxmlpagingcookie") and statement.keyed:
+    if more and cookies and _asks(wanted, "fetchxmlpagingcookie"):
         cookie = _cookie(table, page, rows[0][1], rows[size - 1][1])
         members.append(f'"{CRM}fetchxmlpagingcookie":{encode_basestring(cookie)}')
     if _asks(wanted, "morerecords"):
         members.append(f'"{CRM}morerecords":{"true" if more else "false"}')
     members.append(f'"value":[{",".join(texts)}]')
-    return json_response("{" + ",".join(members) + "}")
+    return json_response("{" + ",".join(members) + "}", headers=applied(call))
 
 
 def _asks(wanted: Notes | None, name: str) -> bool:
@@ -111,6 +114,7 @@ class _Reader:
     def __init__(self, call: Call, table: Table, *, aggregates: bool) -> None:
         self.organization = call.organization
         self.aggregates = aggregates
+        self.ordered_by_links = False
         root = Source(table, table.logical_name)
         self.statement = Statement(root, {root.alias: root})
 
@@ -135,7 +139,7 @@ class _Reader:
         if kind not in LINKS:
             what = f"link-type='{kind}' in FetchXML"
             raise not_supported(what)
-        alias = element.get("alias") or f"{table.logical_name}{len(self.statement.sources)}"
+        alias = element.get("alias") or self.free(table.logical_name)
         if not NAME.fullmatch(alias) or alias in self.statement.sources:
             raise bad_query(f"The alias '{alias}' of a link-entity is not valid, or not unique.")
         source = self.statement.sources[alias] = Source(table, alias)
@@ -146,6 +150,11 @@ class _Reader:
         yield source, element
         for link in element.findall("link-entity"):
             yield from self.link(source, link)
+
+    def free(self, name: str) -> str:
+        """Return the alias of a link without one: documented is the table's name; not, what a second one is called."""
+        taken = self.statement.sources
+        return name if name not in taken else f"{name}{len(taken)}"
 
     def filter(self, source: Source, element: Element) -> Sql:
         kind = element.get("type", "and")
@@ -168,9 +177,11 @@ class _Reader:
         return operators.condition(column, source.operand(column), element.get("operator", ""), texts)
 
     def outputs(self, source: Source, element: Element) -> None:
-        if element.find("all-attributes") is not None:
+        every = source is self.statement.root and not self.aggregates and element.find("attribute") is None
+        if every or element.find("all-attributes") is not None:
             for column in source.table.columns.values():
-                self.statement.outputs.append(plain(source, column, self.name(source, column.logical_name, None)))
+                name = self.name(source, column.logical_name, None)
+                self.statement.outputs.append(plain(source, column, name, optional=True))
         for found in element.findall("attribute"):
             self.output(source, found)
 
@@ -181,8 +192,7 @@ class _Reader:
         name = self.name(source, column.logical_name, alias)
         function = element.get("aggregate")
         if not self.aggregates:
-            linked = source is not self.statement.root
-            self.statement.outputs.append(plain(source, column, name, optional=linked))
+            self.statement.outputs.append(plain(source, column, name, optional=True))
         elif alias is None:
             raise bad_query("An attribute of an aggregate needs an alias.")
         elif function is not None:
@@ -195,7 +205,7 @@ class _Reader:
                 what = "dategrouping"
                 raise not_supported(what)
             self.statement.groups.append(source.field(column))
-            self.statement.outputs.append(plain(source, column, alias))
+            self.statement.outputs.append(plain(source, column, alias, optional=True))
         else:
             raise bad_query("An attribute of an aggregate needs 'aggregate' or 'groupby'.")
 
@@ -215,6 +225,7 @@ class _Reader:
                 continue
             of = self.statement.source(found.get("entityname")) if found.get("entityname") else source
             self.statement.orders.append(of.operand(of.column(found.get("attribute", ""))) + down)
+            self.ordered_by_links |= of is not self.statement.root
 
 
 def _together(parts: list[Sql], word: str) -> Sql:

@@ -114,7 +114,15 @@ def _answer(call: Call, table: Table, texts: list[str], *, total: int | None, li
     members.append(f'"value":[{",".join(texts)}]')
     if link:
         members.append(f'"@odata.nextLink":{encode_basestring(link)}')
-    return json_response("{" + ",".join(members) + "}")
+    return json_response("{" + ",".join(members) + "}", headers=applied(call))
+
+
+def applied(call: Call) -> tuple[tuple[str, str], ...]:
+    """Return the header that says which preferences of a query were followed, none where it had none."""
+    annotations, size = call.preference("odata.include-annotations"), call.preference("odata.maxpagesize")
+    parts = [] if annotations is None else [f'odata.include-annotations="{annotations}"']
+    parts += [] if size is None else [f"odata.maxpagesize={size}"]
+    return (("Preference-Applied", ",".join(parts)),) if parts else ()
 
 
 def context(call: Call, table: Table) -> str:

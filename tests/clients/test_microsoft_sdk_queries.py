@@ -187,9 +187,23 @@ def test_aggregates_of_fetchxml(shop: Home) -> None:
         '<attribute name="address1_city" alias="city" groupby="true"/><order alias="city"/>'
     )
     found = fetch(shop, body, head='aggregate="true"')
-    assert [(row["city"], row["n"], row["s"]) for row in found] == [
+    assert [(row.get("city"), row["n"], row["s"]) for row in found] == [
         (None, 1, 4), ("Bern", 1, 3), ("Oslo", 1, 1), ("Rome", 2, 2),
     ]  # fmt: skip
+
+
+def test_fetchxml_leaves_empty_columns_out_and_has_all_others_without_a_choice(shop: Home) -> None:
+    (row,) = fetch(shop, '<filter><condition attribute="firstname" operator="eq" value="P4"/></filter>')
+    assert (row["numberofchildren"], row["donotemail"]) == (4, True)
+    assert "address1_city" not in row
+
+
+def test_pages_of_fetchxml_ordered_by_a_linked_table_have_no_cookie(shop: Home) -> None:
+    link = '<link-entity name="account" from="accountid" to="parentcustomerid"><order attribute="name"/></link-entity>'
+    xml = f'<fetch count="2"><entity name="contact"><attribute name="firstname"/>{link}</entity></fetch>'
+    with pytest.warns(UserWarning, match="did not return a paging cookie"):
+        pages = [names(page) for page in shop.client.query.fetchxml(xml).execute_pages()]
+    assert [len(page) for page in pages] == [2, 1]
 
 
 def test_fetchxml_that_is_not_served_is_refused(shop: Home) -> None:

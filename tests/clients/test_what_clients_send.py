@@ -62,6 +62,7 @@ def test_fetchxml_is_percent_encoded_and_asks_for_all_annotations(api: Api) -> N
     xml = f'<fetch page="1" mapping="logical" count="1">{entity}</fetch>'
     answer = get(api, f"contacts?fetchXml={quote(xml, safe='')}", 'Prefer: odata.include-annotations="*"')
     assert answer.json["value"][0]["lastname"] == "Byron"
+    assert answer.headers["preference-applied"] == 'odata.include-annotations="*"'
     assert answer.json["@Microsoft.Dynamics.CRM.morerecords"] is True
     assert answer.json["@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"].startswith('<cookie pagenumber="2"')
 
