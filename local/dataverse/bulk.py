@@ -1,6 +1,6 @@
 """The bound bulk actions of standard tables: all rows of a call are written, or none.
 
-`POST {set}/Microsoft.Dynamics.CRM.<Action>` with `{"Targets": [...]}`, every target with its `@odata.type`.
+`POST {set}/Microsoft.Dynamics.CRM.<Action>` with `{"Targets": [...]}` (targets.py).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import json
 from typing import Any
 
 from local.dataverse import access, errors, paths, payload, values, writes
-from local.dataverse.errors import DataverseError, bad_payload, invalid_argument
+from local.dataverse.errors import DataverseError, invalid_argument
 from local.dataverse.metadata import Table
 from local.dataverse.organization import Organization
 from local.dataverse.payload import Record
 from local.dataverse.privileges import CREATE, READ, WRITE
+from local.dataverse.targets import ADDRESS, PREFIX, Targets
 
-PREFIX = "Microsoft.Dynamics.CRM."
 ACTIONS = ("CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple")
 
 
@@ -24,43 +24,15 @@ def run(organization: Organization, table: Table, action: str, body: bytes, base
     if action == "DeleteMultiple":
         reason = "DeleteMultiple has not yet been implemented."
         raise DataverseError(501, "0x80040800", reason)  # documented: the text; not the code and status
-    targets = _targets(table, body)
+    targets = Targets(organization, table, body)
     if action == "CreateMultiple":
         return _create(organization, table, targets, base)
     (_upsert if action == "UpsertMultiple" else _update)(organization, table, targets)
     return None
 
 
-def _targets(table: Table, body: bytes) -> list[dict[str, Any]]:
-    parsed = payload.parse_object(body, table.set_name)
-    targets = parsed.get("Targets")
-    if unknown := [name for name in parsed if name != "Targets" and not name.startswith("@")]:
-        reason = f"Microsoft.OData.ODataException: The parameter '{unknown[0]}' is not a parameter of the operation."
-        raise bad_payload(table.set_name, reason)
-    if not isinstance(targets, list) or not targets:
-        reason = "The required parameter 'Targets' is missing or empty."
-        raise invalid_argument(reason)
-    expected = PREFIX + table.logical_name
-    for target in targets:
-        if not isinstance(target, dict):
-            reason = "Microsoft.OData.ODataException: every target must be a JSON object."
-            raise bad_payload(table.set_name, reason)
-        kind = target.get("@odata.type")
-        if kind != expected and kind != "#" + expected:
-            raise _wrong_kind(table, kind)
-    return targets
-
-
-def _wrong_kind(table: Table, kind: object) -> DataverseError:
-    # Documented: every target must carry its type. Not documented: the answer to one that does not.
-    if kind is None:
-        reason = "Microsoft.OData.ODataException: An item of 'Targets' has no '@odata.type': its type is abstract."
-        return bad_payload(table.set_name, reason)
-    return invalid_argument(f"Entity '{kind}' differs from the entity of the request, '{table.logical_name}'.")
-
-
-def _create(organization: Organization, table: Table, targets: list[dict[str, Any]], base: str) -> bytes:
-    records = payload.read_all(organization, table, targets)
+def _create(organization: Organization, table: Table, targets: Targets, base: str) -> bytes:
+    records = targets.records()
     given = [record.id for record in records if record.id]
     if len(given) != len(set(given)):
         raise errors.duplicate_key()
@@ -70,11 +42,11 @@ def _create(organization: Organization, table: Table, targets: list[dict[str, An
     return json.dumps({"@odata.context": context, "Ids": ids}).encode()
 
 
-def _update(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> None:
+def _update(organization: Organization, table: Table, targets: Targets) -> None:
     records: dict[str, Record] = {}
-    for target, record in zip(targets, payload.read_all(organization, table, targets), strict=True):
-        if record.id is None and "@odata.id" in target:
-            record.id = paths.reference(organization, target["@odata.id"])[1]
+    for position, record in enumerate(targets.records()):
+        if record.id is None and targets.bodies and ADDRESS in targets.bodies[position]:
+            record.id = paths.reference(organization, targets.bodies[position][ADDRESS])[1]
         if record.id is None:
             reason = f"Entity Id must be specified for Update of '{table.logical_name}'."
             raise invalid_argument(reason)
@@ -86,7 +58,7 @@ def _update(organization: Organization, table: Table, targets: list[dict[str, An
         writes.update(organization, table, list(records.values()))
 
 
-def _upsert(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> None:
+def _upsert(organization: Organization, table: Table, targets: Targets) -> None:
     may_upsert(organization, table)
     with organization.transaction():
         records = _upserted(organization, table, targets)
@@ -110,18 +82,18 @@ def may_upsert(organization: Organization, table: Table) -> None:
     access.require(organization, table, CREATE, WRITE, READ)
 
 
-def _upserted(organization: Organization, table: Table, targets: list[dict[str, Any]]) -> list[Record]:
-    if any("@odata.id" in target for target in targets):
-        return [_addressed(organization, table, target) for target in targets]
-    return payload.read_all(organization, table, targets)
+def _upserted(organization: Organization, table: Table, targets: Targets) -> list[Record]:
+    if any(ADDRESS in target for target in targets.bodies):
+        return [_addressed(organization, table, target) for target in targets.bodies]
+    return targets.records()
 
 
 def _addressed(organization: Organization, table: Table, target: dict[str, Any]) -> Record:
-    if "@odata.id" not in target:
+    if ADDRESS not in target:
         return payload.read(organization, table, target)
-    match = paths.REFERENCE.fullmatch(str(target["@odata.id"]))
+    match = paths.REFERENCE.fullmatch(str(target[ADDRESS]))
     if match is None or match[1] != table.set_name:
-        reason = f"'{target['@odata.id']}' is not the address of a row of '{table.set_name}'."
+        reason = f"'{target[ADDRESS]}' is not the address of a row of '{table.set_name}'."
         raise invalid_argument(reason)
     return by_key(organization, table, match[2], target)
 

@@ -11,6 +11,7 @@ from local.dataverse.metadata import LOOKUPS, MANY_TARGETS, Relationship, Table
 from local.dataverse.paths import Segment
 from local.dataverse.privileges import READ
 from local.dataverse.storage import quoted, type_column
+from local.dataverse.targets import PREFIX
 from local.dataverse.wire import Response
 
 
@@ -28,7 +29,7 @@ def answer(call: Call, table: Table, path: list[Segment]) -> Response:
 
 def _on_set(call: Call, table: Table, rest: list[Segment]) -> Response:
     if rest:
-        name = rest[0].name.removeprefix(bulk.PREFIX)
+        name = rest[0].name.removeprefix(PREFIX)
         if name in bulk.ACTIONS and len(rest) == 1:
             return _bulk(call, table, name)
         if name == "$count" and call.method == "GET":

@@ -89,7 +89,9 @@ def test_the_first_row_at_fault_is_the_one_that_is_reported(visits: Setting, fau
     assert together.value.body() == alone.value.body()
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"a":NaN}', b'{"a":1e99999999999999999999}', b'"\xff"', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"a":NaN}', b'{"a":1e99999999999999999999}', b'"\xff"', b'{"a":"\\ud800"}', b"[" * 100_000]
+)
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(DataverseError) as refused:
         payload.parse(body, "contacts")
