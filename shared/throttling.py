@@ -43,9 +43,10 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Hold:
-    """Until when nothing may be sent for the user, and who was told so."""
+    """Until when nothing may be sent for the user, and since when; and who was told so."""
 
     until: datetime | None = None
+    since: datetime | None = None
     worker: str = ""
     etag: str = ""
 
@@ -96,9 +97,9 @@ class Workers:
         """Write that nothing may be sent for so long, unless a longer hold stands there."""
         if self._ticks() < self._write_at:
             return
-        until = self._clock.now() + timedelta(seconds=seconds)
+        now = self._clock.now()
         with self._tolerant("tell") as trouble:
-            self._write(until)
+            self._write(Hold(now + timedelta(seconds=seconds), now, self._worker))
         if trouble:
             self._write_at = self._ticks() + QUIET_SECONDS
 
@@ -125,20 +126,23 @@ class Workers:
             self._known = found.until
             if found.worker != self._worker:
                 seconds = max(0.0, (found.until - self._clock.now()).total_seconds())
-        workers = self._count() if count else None
+        workers = self._count(found) if count else None
         return News(seconds, workers) if seconds > 0 or workers is not None else None
 
-    def _count(self) -> int:
-        """Say that this worker is there, and count those that said so lately."""
+    def _count(self, hold: Hold) -> int:
+        """Say that this worker is there, and count those that said so lately. Nobody could during a hold."""
         self._count_at = self._ticks() + COUNT_SECONDS
         now = self._clock.now()
         self._table.put(Alive(self._worker, now), self._partition, f"worker {key(self._worker)}")
         condition = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
         rows = self._table.query(Alive, condition, partition=self._partition, low="worker ", high="worker!")
+        patience = ALIVE_FOR
+        if hold.until is not None and hold.since is not None and now < hold.until + ALIVE_FOR:
+            patience += hold.until - hold.since
         for row in rows:
             if row.seen is None or now - row.seen > GONE_AFTER:
                 self._remove(row)
-        lately = {row.worker for row in rows if row.seen is not None and now - row.seen <= ALIVE_FOR}
+        lately = {row.worker for row in rows if row.seen is not None and now - row.seen <= patience}
         return len(lately | {self._worker})
 
     def _remove(self, row: Alive) -> None:
@@ -147,13 +151,13 @@ class Workers:
         except (ConflictError, NotFoundError):
             return  # it is back, or somebody else removed it
 
-    def _write(self, until: datetime) -> None:
+    def _write(self, told: Hold) -> None:
         for _ in range(_ATTEMPTS):
             found = self._table.get(Hold, self._partition, "hold") or Hold()
-            if found.until is not None and found.until >= until:
+            if found.until is not None and told.until is not None and found.until >= told.until:
                 return
             try:
-                self._table.write(Write(Hold(until, self._worker), self._partition, "hold", found.etag))
+                self._table.write(Write(told, self._partition, "hold", found.etag))
             except ConflictError:
                 continue  # another worker was told at the same moment
             return

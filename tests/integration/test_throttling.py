@@ -127,6 +127,33 @@ def test_a_worker_that_was_not_seen_for_a_while_does_not_count(worker: Callable[
     assert first.hear() == News(workers=1)
 
 
+def test_who_keeps_still_during_a_hold_counts_afterwards(worker: Callable[[str], Workers], clock: Time) -> None:
+    first, second = worker("first"), worker("second")
+    first.hear()
+    second.hear()
+    first.tell(240.0)
+    clock.passed += 241.0
+    assert first.hear() == News(workers=2)
+    clock.passed += 95.0
+    assert first.hear() == News(workers=1)
+
+
+def test_a_429_of_one_process_holds_the_requests_of_the_other(worker: Callable[[str], Workers], clock: Time) -> None:
+    def wait(seconds: float) -> None:
+        clock.passed += seconds
+
+    first, second = (Limiter(8, others=worker(name), clock=clock.ticks, sleep=wait) for name in ("first", "second"))
+    with second.slot() as slot:
+        slot.wait()
+    clock.passed += 1.0
+    told_at = clock.passed
+    first.note_throttled(clock.ticks(), 12.0)
+    with second.slot() as slot:
+        slot.wait()
+    assert clock.passed >= told_at + 12.0
+    assert second.at_once == 4
+
+
 def test_rows_of_workers_that_are_long_gone_are_removed(
     worker: Callable[[str], Workers], clock: Time, connection: str
 ) -> None:
