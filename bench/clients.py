@@ -8,11 +8,12 @@ PATCH a row, the whole request's bytes for raw sockets.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -60,15 +61,9 @@ def send(
         waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for one in given * times:
             waiting.put(one)
-        failures: list[BaseException] = []
-        threads = [threading.Thread(target=_work, args=(call, waiting, failures)) for call in callers]
-        with timed(_sample(calls, times)) as sample:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-    if failures:
-        raise failures[0]
+        with ThreadPoolExecutor(width) as pool, timed(_sample(calls, times)) as sample:
+            for done in [pool.submit(_work, call, waiting) for call in callers]:
+                done.result()
     return sample
 
 
@@ -76,14 +71,10 @@ def _sample(calls: Sequence[Sequence[Row]], times: int) -> Sample:
     return Sample(rows=times * sum(map(len, calls)), requests=times * len(calls))
 
 
-def _work(call: Call, waiting: queue.SimpleQueue[Any], failures: list[BaseException]) -> None:
-    try:
-        while not failures:
+def _work(call: Call, waiting: queue.SimpleQueue[Any]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
             call(waiting.get_nowait())
-    except queue.Empty:
-        pass
-    except BaseException as failure:  # noqa: BLE001 - raised again by the main thread
-        failures.append(failure)
 
 
 # -- the app's sender ----------------------------------------------------------------------------------------------

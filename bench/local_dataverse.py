@@ -8,6 +8,7 @@ own, with every call into sqlite3 timed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import queue
@@ -16,10 +17,10 @@ import signal
 import socket
 import statistics
 import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,27 +216,20 @@ def _send(server: servers.Server, wanted: list[bytes]) -> None:
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     for one in wanted:
         waiting.put(one)
-    failures: list[BaseException] = []
-    threads = [threading.Thread(target=_work, args=(server, waiting.get_nowait, failures)) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for done in [pool.submit(_work, server, waiting) for _ in range(CONNECTIONS)]:
+            done.result()
 
 
-def _work(server: servers.Server, take: Callable[[], bytes], failures: list[BaseException]) -> None:
+def _work(server: servers.Server, waiting: queue.SimpleQueue[bytes]) -> None:
     address = urlsplit(server.url)
-    try:
-        with socket.create_connection((address.hostname or "", address.port or 80), timeout=120) as connection:
-            while True:
-                connection.sendall(take())
-                _receive(connection)
-    except queue.Empty:
-        pass
-    except BaseException as failure:  # noqa: BLE001 - raised again by the main thread
-        failures.append(failure)
+    with (
+        socket.create_connection((address.hostname or "", address.port or 80), timeout=120) as connection,
+        contextlib.suppress(queue.Empty),
+    ):
+        while True:
+            connection.sendall(waiting.get_nowait())
+            _receive(connection)
 
 
 def _receive(connection: socket.socket) -> None:

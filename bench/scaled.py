@@ -8,10 +8,11 @@ out. Only to the grace 50 ms are added: it covers the way of a request, and that
 from __future__ import annotations
 
 import functools
+import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ SCALE = 20
 CALL_ROWS = MOST_ROWS // SCALE
 WAY = 0.05
 NAIVE_AT_ONCE = 52
+_seeds = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,9 @@ def _options(world: World) -> list[str]:
 
 
 def _together(senders: Sequence[_Sender], until: float) -> None:
-    threads = [threading.Thread(target=sender.work, args=(until,)) for sender in senders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(senders)) as pool:
+        for done in [pool.submit(sender.work, until) for sender in senders]:
+            done.result()
 
 
 # -- who sends -----------------------------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ def _sdk_sends(client: DataverseClient) -> Callable[[], tuple[int, float]]:
 
 
 def _rows() -> list[rows.Row]:
-    """Rows of a name only: what the local Dataverse does with columns is not what is measured here."""
-    found = rows.rows(CALL_ROWS, seed=threading.get_ident() + time.monotonic_ns())
+    """New rows of a name only: what the local Dataverse does with columns is not what is measured here."""
+    found = rows.rows(CALL_ROWS, seed=next(_seeds))
     named = [{KEY: row.id, "new_name": row.values["new_name"]} for row in found]
     typed = [{"@odata.type": CRM + TABLE.logical_name, **values} for values in named]
     return [rows.Row(row[KEY], json.dumps(row).encode(), row) for row in typed]
