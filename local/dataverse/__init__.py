@@ -22,6 +22,7 @@ users       RetrieveUserPrivileges                       statistics   what was w
 manners     which flows and logic writes ran             protection   what a user may ask in which time
 webservers  which server takes a request, what it did    timing       what a request costs
 profiles    limits, costs and servers, by name           faults       what a test wants to go wrong
+targets     the rows of a bulk call                      screens      a whole column of values at a glance
 rules       what publishers and solutions must keep to
 
 What other clients ask for beside that:
