@@ -179,7 +179,7 @@ def _versions() -> dict[str, str]:
     import sqlite3  # noqa: PLC0415 (only its version)
 
     found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "openssl": ssl.OPENSSL_VERSION}
-    for package in ("httpx", "httpcore", "powerplatform-dataverse-client", "requests", "aiohttp"):
+    for package in ("httpx", "httpcore", "msgspec", "powerplatform-dataverse-client", "requests", "aiohttp"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found

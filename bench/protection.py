@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> Result:
     result.figures["real"] = {"worlds": len(real["ours"]), "senders": scaled_ones}
     ours = virtual["ours"]
     result.claims = [
-        Claim("share of the permitted rows that we use, the worst of 20 worlds", LEAST_SHARE, ours["lowest"]),
-        Claim("requests that we send before a Retry-After, 20 worlds", 0, ours["early"], most=True),
-        Claim("the same for real, 20 times as fast", 0, scaled_ones["ours"]["early"], most=True),
+        Claim("Share of the permitted rows that we use, the worst of 20 worlds", LEAST_SHARE, ours["lowest"]),
+        Claim("Requests that we send before a Retry-After, 20 worlds", 0, ours["early"], most=True),
+        Claim("The same for real, 20 times as fast", 0, scaled_ones["ours"]["early"], most=True),
     ]
     return result
 

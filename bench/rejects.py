@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Result:
             found["times_the_requests"] = round(found["requests"] / table[CLEAN]["requests"], 2)
             found["times_the_operations"] = round(found["operations"] / table[CLEAN]["operations"], 2)
             if fault != CLEAN:
-                text = f"requests against the clean case, 1% bad rows, calls of {size} rows; {fault}"
+                text = f"Requests with 1% bad rows, times the clean case; calls of {size} rows, {fault}"
                 result.claims.append(Claim(text, MOST_TIMES, found["times_the_requests"], most=True))
         result.claims.append(_whole(size, table))
         result.figures["calls"][str(size)] = table
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> Result:
 
 def _whole(size: int, table: dict[str, dict[str, Any]]) -> Claim:
     wrong = sum(found["good_rows_missing"] + found["good_rows_refused"] for found in table.values())
-    return Claim(f"good rows that were not written, calls of {size} rows", 0, wrong, most=True)
+    return Claim(f"Good rows that were not written; calls of {size} rows", 0, wrong, most=True)
 
 
 def _measured(fault: str, size: int, count: int) -> dict[str, Any]:

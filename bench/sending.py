@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> Result:
         times = ratio(found, (OURS, OURS_THREADS), (SDK, SDK_THREADS, SDK_ASYNC))
         result.figures["times_the_sdk"][str(size)] = times
         if size == CLAIMED:
-            text = f"rows that we send into the sink, times the SDK's (best way each, calls of {size} rows)"
+            text = f"Rows that we send into the sink, times the SDK's (best way each, calls of {size} rows)"
             result.claims.append(Claim(text, TIMES_THE_SDK, times))
     for size in SIZES:
         say(f"into the local Dataverse, calls of {size} rows")

@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> Result:
     }
     one, four = (result.figures["workers"][count]["refused"] for count in ("1", "4"))
     result.claims = [
-        Claim("rows of two application users, times one's, 20 worlds", LEAST_TIMES, _together(result, "two_users")),
-        Claim("the same for real, 20 times as fast", LEAST_TIMES, _together(result, "two_users_for_real")),
+        Claim("Rows of two application users, times one's, 20 worlds", LEAST_TIMES, _together(result, "two_users")),
+        Claim("The same for real, 20 times as fast", LEAST_TIMES, _together(result, "two_users_for_real")),
         Claim(
             "429s of four workers of a user, times one worker's, 20 worlds",
             MOST_REFUSALS,
