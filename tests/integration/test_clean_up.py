@@ -242,6 +242,20 @@ def unsettled(home: Home) -> Outcome:
         home.workshop.handle = Letter.hand_over
 
 
+def test_the_state_that_an_open_task_was_planned_against_stays_until_it_is_closed(home: Home) -> None:
+    """The worker dies with the new state committed and the task not ended: it is closed again, from the old one."""
+    home.put(names(LEFT), home.keys_of({"contact": paired([0, 1])}))
+    home.workshop.announce()
+    with pytest.raises(Killed):
+        home.workshop.work_to_the_end(home.workshop.worker(Fate(1, after=True, of="HydrationState.update_entity")))
+    later(home, days=40)
+    tidy(home)
+    home.workshop.work_to_the_end(home.services)
+    told = home.workshop.told(home.services)
+    assert {task["key"]: task["status"] for task in told["tasks"] if task["chunks"]} == {"link.contact": "Successful"}
+    assert told["status"] == "Successful", told
+
+
 def test_a_close_that_was_held_up_names_no_plan_that_is_gone(home: Home) -> None:
     """It read its task before another worker closed it, and comes to the pointer after all was deleted."""
     store = home.services.store
@@ -270,6 +284,8 @@ def test_after_the_time_only_the_newest_run_and_the_states_of_today_are_left(hom
         fate.watch(worker.blobs._container, "blobs", "delete_blob")
         with pytest.raises(Killed):
             tidy(home, worker)
+    with ThreadPoolExecutor(3) as several:
+        list(several.map(retention.tidy, [home.workshop.worker() for _ in range(3)]))
     tidy(home)
     assert [run.id for run in home.services.store.runs(home.environment)] == [newest.id]
     pointers = home.services.store.all_pointers(newest.organization_id)

@@ -40,6 +40,7 @@ SDKS = ("azure", "duckdb", "httpx", "msal", "pyarrow", "pydantic", "opentelemetr
 NETWORK = ("azure", "httpx", "msal", "shared.services", "shared.blobs", "shared.lake.storage")
 DECISIONS = (
     "shared/runs/reconcile.py",
+    "shared/runs/leftovers.py",
     "shared/runs/model.py",
     "shared/tables",
     "shared/linking",
