@@ -240,3 +240,9 @@ def test_every_time_is_a_share_of_the_window() -> None:
     long.calls(200, 2.0)
     short.calls(200, 0.1)
     assert long.pace.at_once == short.pace.at_once
+
+
+def test_one_at_a_time_becomes_two_before_long() -> None:
+    day = Day(start=1)
+    day.calls(25, 2.0)
+    assert day.pace.at_once == 2
