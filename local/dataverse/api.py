@@ -34,13 +34,13 @@ from local.dataverse.wire import Response
 QUERIES: dict[str, Callable[[Call, Table], Response]] = {"fetchXml": fetchxml.answer, "sql": sqlquery.answer}
 NOT_HERE = frozenset(
     {
-        "GlobalOptionSetDefinitions",
-        "InitializeFileBlocksUpload",
-        "RetrieveTotalRecordCount",
-        "UploadBlock",
-        "sdkmessages",
+        "GlobalOptionSetDefinitions", "RetrieveTotalRecordCount", "RetrieveVersion", "RetrieveCurrentOrganization",
+        "InitializeFileBlocksUpload", "UploadBlock", "CommitFileBlocksUpload", "InitializeFileBlocksDownload",
+        "DownloadBlock", "DeleteFile", "ExportSolution", "ImportSolution", "Merge", "ExecuteWorkflow", "sdkmessages",
+        "teams", "businessunits", "roles",
     }
-)
+)  # fmt: skip
+"""What the real service has, and a client may ask for, but nothing here answers."""
 
 
 def dispatch(call: Call) -> Response:
