@@ -72,7 +72,8 @@ def _attribute(call: Call, table: Table, column: Column, path: list[Segment]) ->
         if cast and cast != describe.kind(column):
             raise errors.unknown_segment(cast)
         return selection.one(call, context, _column(call, table, column, cast))
-    if not column.is_custom or column.logical_name in (table.primary_id, table.primary_name):
+    fixed = column.logical_name in (table.primary_id, table.primary_name) or describe.file_of(table, column)
+    if not column.is_custom or fixed:
         raise errors.invalid_argument(f"'{column.logical_name}' cannot be changed.")
     if call.method == "PUT":
         schema.update_column(organization, table, column, payload.parse_object(call.body, "Attributes"))

@@ -119,7 +119,7 @@ def _common(organization: Organization, of: Table, found: Column) -> dict[str, A
         "EntityLogicalName": of.logical_name,
         "AttributeType": kind,
         "AttributeTypeName": {"Value": type_name},
-        "AttributeOf": _owner(of, found),
+        "AttributeOf": file_of(of, found),
         "DisplayName": label(found.display_name),
         "Description": label(found.description),
         "RequiredLevel": _changeable(value=found.required, name="canmodifyrequirementlevelsettings"),
@@ -137,7 +137,7 @@ def _common(organization: Organization, of: Table, found: Column) -> dict[str, A
     }
 
 
-def _owner(of: Table, found: Column) -> str | None:
+def file_of(of: Table, found: Column) -> str | None:
     """Return the file column that a column of file names belongs to."""
     owner = of.columns.get(found.logical_name.removesuffix("_name"))
     return owner.logical_name if owner is not None and owner.is_file and owner is not found else None

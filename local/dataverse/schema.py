@@ -8,7 +8,7 @@ from typing import Any
 
 from local.dataverse import changes, limits
 from local.dataverse.columns import column_of, companions, kind_of, schema_name, text_of, value_of
-from local.dataverse.describe import metadata_id
+from local.dataverse.describe import metadata_id, option_set
 from local.dataverse.errors import DataverseError, already_there, invalid_argument, not_customizable, not_supported
 from local.dataverse.metadata import CASCADE, REMOVE_LINK, RESTRICT, Column, Key, Relationship, Table
 from local.dataverse.organization import Organization
@@ -104,8 +104,14 @@ def add_column(organization: Organization, table: Table, column: Column) -> None
 
 
 def update_column(organization: Organization, table: Table, column: Column, body: dict[str, Any]) -> None:
-    """Change what may change of a column: texts, lengths, ranges, options; never its name or type."""
+    """Change what may change of a column: texts, lengths, ranges, options; never its name or type.
+
+    Options stay as they are where the body has none: without $expand, a client that reads a definition and puts it back
+    has not seen them.
+    """
     _check_customizable(organization, table, "Update")
+    if column.kind in ("Picklist", "Boolean") and not body.get("OptionSet"):
+        body = {**body, "OptionSet": option_set(organization, table, column)}
     changed = column_of({"SchemaName": column.schema_name, **body})
     if changed.kind != column.kind or changed.logical_name != column.logical_name:
         raise invalid_argument(f"Name and type of '{column.schema_name}' cannot be changed.")

@@ -121,6 +121,15 @@ def test_a_file_is_uploaded_in_one_request_into_a_column_made_for_it(home: Home,
     assert row["new_plan_name"] == "plan.txt"
 
 
+def test_the_column_of_a_file_s_name_comes_and_goes_with_the_file_s(home: Home) -> None:
+    home.client.tables.create("new_Thing", {"new_Plan": "file"})
+    name = "EntityDefinitions(LogicalName='new_thing')/Attributes(LogicalName='new_plan_name')"
+    assert home.get(name)["AttributeOf"] == "new_plan"
+    assert home.request("DELETE", name).status_code == 400
+    home.client.tables.remove_columns("new_Thing", "new_Plan")
+    assert home.request("GET", name).status_code == 404
+
+
 def test_a_file_is_uploaded_in_chunks(home: Home, tmp_path: Path) -> None:
     content = bytes(range(256)) * 20_000  # more than one chunk of 4 MB
     path = tmp_path / "big.bin"

@@ -111,6 +111,13 @@ def test_the_label_of_a_choice_becomes_its_value(machines: Home) -> None:
     assert found["new_grade@OData.Community.Display.V1.FormattedValue"] == "Poor"
 
 
+def test_the_options_of_a_choice_stay_when_another_thing_of_its_column_changes(machines: Home) -> None:
+    machines.client.tables.update_column(TABLE, "new_Grade", {"display_name": "Mark"})
+    machines.client.records.create(TABLE, {"new_name": "m", "new_grade": "Good"})
+    (row,) = machines.client.records.list(TABLE, select=["new_grade"])
+    assert row["new_grade"] == Grade.Good
+
+
 def test_a_value_outside_a_choice_is_refused(machines: Home) -> None:
     with pytest.raises(HttpError) as told:
         machines.client.records.create(TABLE, {"new_grade": 7})
