@@ -16,28 +16,29 @@ from shared.tables import sql
 if TYPE_CHECKING:
     import duckdb
 
-_COLUMNS = ("id UUID", "kind VARCHAR", "uncertain BOOLEAN", "code VARCHAR", "message VARCHAR")
+_COLUMNS = {"id": "UUID", "kind": "VARCHAR", "uncertain": "BOOLEAN", "code": "VARCHAR", "message": "VARCHAR"}
 
 
 def put(folder: Path, number: int, sent: int, content: bytes) -> Path:
-    """Write what was noted of a chunk to a file that `define` reads; rows from `sent` on have no outcome yet."""
-    if rb"\ud" in content.lower():  # half a surrogate pair, of a text that was cut: others than Python refuse it
-        content = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace")
-    file = folder / f"exceptions-{number}-{sent}.json"
-    file.write_bytes(content)
+    """Write what was noted of a chunk to a file that `define` reads; rows from `sent` on have no outcome yet.
+
+    One object a line: DuckDB unfolds a single large one in memory only. Half a surrogate pair, of a text that was cut,
+    becomes a question mark: others than Python refuse it.
+    """
+    noted = (row for place, row in json.loads(content).items() if int(place) < sent)
+    lines = (json.dumps(dict(zip(_COLUMNS, row, strict=True)), ensure_ascii=False) for row in noted)
+    file = folder / f"exceptions-{number}.ndjson"
+    file.write_bytes("\n".join(lines).encode("utf-8", "replace"))
     return file
 
 
 def define(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> None:
-    """Fill `exception` (id, kind, uncertain, code, message) with the rows of these files that have an outcome."""
-    connection.execute(f"CREATE TABLE exception ({', '.join(_COLUMNS)})")
-    if not (listed := list(files)):
+    """Fill `exception` (id, kind, uncertain, code, message) with the rows of these files."""
+    connection.execute(f"CREATE TABLE exception ({', '.join(map(' '.join, _COLUMNS.items()))})")
+    if not (listed := [file for file in files if file.stat().st_size]):
         return
     names = ", ".join(sql.text(str(file)) for file in listed)
-    largest = max(file.stat().st_size for file in listed) + 1
-    connection.execute(rf"""
-        INSERT INTO exception
-        SELECT (row.value->>0)::UUID, row.value->>1, (row.value->>2)::BOOLEAN, row.value->>3, row.value->>4
-        FROM read_json_objects([{names}], format = 'unstructured', filename = true, maximum_object_size = {largest})
-             AS noted, json_each(noted.json) AS row
-        WHERE row.key::INTEGER < regexp_extract(noted.filename, '-(\d+)\.json$', 1)::INTEGER""")
+    kinds = ", ".join(f"{name}: '{kind}'" for name, kind in _COLUMNS.items())
+    connection.execute(
+        f"INSERT INTO exception FROM read_json([{names}], format = 'newline_delimited', columns = {{{kinds}}})"
+    )
