@@ -84,14 +84,26 @@ def _answer(call: Call, path: list[Segment], found: Iterable[Either]) -> Respons
     if path[0].predicate is None:
         if call.method != "GET":
             raise errors.method_not_allowed(call.method)
-        return selection.many(call, CONTEXT, [described(call.organization, one) for one in found])
+        shown = [described(call.organization, one) for one in found]
+        return selection.many(call, CONTEXT, _alike(shown) if "$select" in call.options else shown)
     wanted = paths.pairs(path[0].predicate)
     for one in found:
-        shown = described(call.organization, one)
+        properties = described(call.organization, one)
         named = wanted.get("MetadataId") or wanted.get("", "")
-        if wanted.get("SchemaName") == one.schema_name or named.lower() == shown["MetadataId"]:
-            return _one(call, one, shown)
+        if wanted.get("SchemaName") == one.schema_name or named.lower() == properties["MetadataId"]:
+            return _one(call, one, properties)
     raise errors.DataverseError(404, "0x80060888", f"Could not find a relationship '{path[0].predicate}'.")
+
+
+def _alike(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give relationships of both kinds all properties of either, null where the kind lacks them.
+
+    Microsoft's Python client documents that properties of one kind can be chosen of all relationships.
+    """
+    if len({one["RelationshipType"] for one in shown}) < 2:
+        return shown
+    names = dict.fromkeys(name for one in shown for name in one)
+    return [{name: one.get(name) for name in names} for one in shown]
 
 
 def _one(call: Call, found: Either, shown: dict[str, Any]) -> Response:

@@ -169,6 +169,8 @@ def test_a_many_to_many_relationship_is_created_found_and_deleted(home: Home) ->
     assert "new_course_contact" in named(tables.list_table_relationships("contact"), "SchemaName")
     kind = "Microsoft.Dynamics.CRM.RelationshipType'ManyToManyRelationship'"
     assert len(tables.list_relationships(filter=f"RelationshipType eq {kind}")) == 1
+    chosen = tables.list_relationships(select=["SchemaName", "ReferencedEntity"], filter="IsCustomRelationship eq true")
+    assert [(one["SchemaName"], one["ReferencedEntity"]) for one in chosen] == [("new_course_contact", None)]
     tables.delete_relationship(str(made.relationship_id))
     assert tables.get_relationship("new_course_contact") is None
 
