@@ -174,9 +174,22 @@ def test_the_table_is_made_where_there_is_none(connection: str, clock: Time) -> 
     assert first.hear() == News(workers=1)
 
 
-def test_a_table_that_does_not_answer_stops_nothing_and_is_left_alone_for_a_while(clock: Time) -> None:
-    nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;TableEndpoint=http://127.0.0.1:9/a;"
-    workers = Throttling(Connection(nowhere), clock, "first").of(HOST, USER)
+NOWHERE = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;TableEndpoint=http://127.0.0.1:9/a;"
+
+
+def test_a_table_that_does_not_answer_is_left_alone_for_a_while(clock: Time, caplog: pytest.LogCaptureFixture) -> None:
+    client = TableServiceClient.from_connection_string(NOWHERE, retry_total=0)
+    workers = Workers(client, clock, "user", "first", ticks=clock.ticks)
+    asked = []
+    for _ in range(12):
+        workers.hear()
+        asked.append(caplog.text.count("throttling.not_shared"))
+        clock.passed += 1.0
+    assert asked == [1] * 10 + [2] * 2
+
+
+def test_a_table_that_does_not_answer_stops_nothing(clock: Time) -> None:
+    workers = Throttling(Connection(NOWHERE), clock, "first").of(HOST, USER)
     limiter = Limiter(others=workers)
     began = time.monotonic()
     for _ in range(5):
