@@ -24,9 +24,9 @@ docs: setup  ## docs/tables.md, from the catalog
 	$(PYTHON) -m local.tables_page
 
 BENCHMARKS := sending protection users rejects local_dataverse
-bench: setup  ## every benchmark (about 25 minutes on a quiet machine), and docs/performance.md from what they found
+bench: setup  ## every benchmark (about 20 minutes on a quiet machine), and docs/performance.md from what they found
 	@failed=; for name in $(BENCHMARKS); do $(PYTHON) bench/$$name.py >/dev/null || failed="$$failed $$name"; done; \
-		$(PYTHON) bench/report.py && { [ -z "$$failed" ] || { echo "Claims that do not hold:$$failed"; exit 1; }; }
+		$(PYTHON) bench/report.py && { [ -z "$$failed" ] || { echo "Not well, as said above:$$failed"; exit 1; }; }
 
 soak: setup  ## the fault campaigns of tests/faults, and the histories of links, at their long size
 	@SOAK=1 $(PYTHON) -m pytest tests/unit/test_link_histories.py --timeout 0 --capture no --hypothesis-seed $${SEED:-$$(date +%s)}
