@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from shared import lifecycle
 from shared.dataverse import bulk
 from shared.dataverse.bulk import RowFault, TableName, Writer
-from shared.dataverse.sizing import Sizes
 from shared.delta import chunks
 from shared.errors import (
     ClaimLostError,
@@ -135,43 +134,39 @@ class _Sending:
         self._exceptions = self._known_exceptions()
         while self._chunk.sent < len(records):
             start = self._chunk.sent
-            end = min(start + self._call_rows(), len(records))
+            writer = self._writer()
+            end = writer.reach(records, start, self._action)
             self._chunk = self._claim(self._chunk, begun=max(end, self._chunk.begun))
-            faults = self._call(records[start:end])
+            faults = self._call(writer, records[start:end])
             self._note(start, end, records, faults)
             self._chunk = replace(self._chunk, sent=end)
 
-    def _call_rows(self) -> int:
-        """How many rows the next call takes."""
-        table, sizes = self._task.set_name, self._sizes
-        if self._removes_rows:
-            return sizes.singles(table, bulk.DELETE).rows()
-        return sizes.bulk(table, bulk.UPSERT if self._task.kind is Kind.TABLE else bulk.UPDATE).rows()
-
-    def _call(self, records: list[bytes]) -> list[RowFault]:
+    def _writer(self) -> Writer:
+        """For one call: with the application user that has the most capacity free."""
         client = self._services.dataverse.sender(self._url)
-        links = self._task.kind is Kind.LINK
         table = TableName(self._task.set_name, self._logical_name)
-        writer = Writer(client, table, self._sizes, self._before, bypass=links)
-        if self._removes_rows:
+        sizes = self._services.dataverse.sizes(self._url)
+        return Writer(client, table, sizes, self._before, bypass=self._action == bulk.UPDATE)
+
+    def _call(self, writer: Writer, records: list[bytes]) -> list[RowFault]:
+        if self._action == bulk.DELETE:
             return writer.delete([record.decode() for record in records])
-        if not links:
+        if self._action == bulk.UPSERT:
             return writer.upsert(records, key=self._task.primary_id)
         faults = writer.update(records, key=self._task.primary_id)
-        self._chunk = replace(self._chunk, custom_logic=self._chunk.custom_logic or not client.bypass_in_force)
+        logic = self._chunk.custom_logic or not writer.client.bypass_in_force
+        self._chunk = replace(self._chunk, custom_logic=logic)
         return faults
 
     @property
-    def _removes_rows(self) -> bool:
-        return self._chunk.stage == self._task.remove_stage and self._task.kind is Kind.TABLE
+    def _action(self) -> str:
+        if self._task.kind is Kind.LINK:
+            return bulk.UPDATE
+        return bulk.DELETE if self._chunk.stage == self._task.remove_stage else bulk.UPSERT
 
     @property
     def _url(self) -> str:
         return self._services.environment(self._run.environment).dataverse_url
-
-    @property
-    def _sizes(self) -> Sizes:
-        return self._services.dataverse.sizes(self._url)
 
     @property
     def _logical_name(self) -> str:

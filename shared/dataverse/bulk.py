@@ -20,13 +20,11 @@ import httpx
 from shared.dataverse import batch, suspects
 from shared.dataverse.client import NO_CUSTOM_LOGIC, NO_FLOWS, Client
 from shared.dataverse.errors import AmbiguousError, Fault, Kind
-from shared.dataverse.singles import Before, Singles
+from shared.dataverse.singles import MOST_HALVINGS, Before, Singles
 from shared.dataverse.sizing import Sizes, Sizing
 from shared.errors import TransientError
 
-_MOST_HALVINGS = 3
-_HOPELESS, _LIKELY = 0.05, 0.5  # chances that a call is clean: below the first it is not tried, a half above the second
-_OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED}
+_HOPELESS, _LIKELY = 0.2, 0.5  # chances that a call is clean: below the first it is not tried, a half above the second
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class RowFault:
 
 
 UPSERT, UPDATE, DELETE = "UpsertMultiple", "UpdateMultiple", "DELETE"
+_PATCH = "PATCH"
 
 
 @dataclass(frozen=True)
@@ -81,20 +80,29 @@ class Writer:
 
     def delete(self, ids: Sequence[str]) -> list[RowFault]:
         """Delete rows by GUID. A row that is gone counts as deleted; one others refer to comes back "referenced"."""
-        parts = [batch.Part("DELETE", f"{self.table.set_name}({guid})", NO_FLOWS) for guid in ids]
-        singles = self.singles("DELETE")
-        return _deleted(singles.send(parts), uncertain=singles.doubtful)
+        parts = [batch.Part(DELETE, f"{self.table.set_name}({guid})", NO_FLOWS) for guid in ids]
+        singles = self.singles(DELETE)
+        return _deleted(ids, singles.send(parts), uncertain=singles.doubtful)
 
-    def singles(self, method: str) -> Singles:
+    def singles(self, method: str, teaches: Sizing | None = None) -> Singles:
         """Single requests of one method to the table."""
         sizing = self.sizes.singles(self.table.set_name, method)
-        return Singles(self.client, self.table.logical_name, self.before, sizing)
+        return Singles(self.client, self.table.logical_name, self.before, sizing, teaches)
+
+    def reach(self, records: Sequence[bytes], start: int, action: str) -> int:
+        """Behind which record the call of an action ends that begins with `start`."""
+        if action == DELETE:
+            return self.sizes.singles(self.table.set_name, DELETE).reach(records, start)
+        sizing = self.sizes.bulk(self.table.set_name, action)
+        if sizing.clean_chance(sizing.rows()) < _HOPELESS:
+            sizing = self.sizes.singles(self.table.set_name, _PATCH)
+        return sizing.reach(records, start)
 
 
-def _deleted(answers: dict[int, Fault | None], *, uncertain: bool) -> list[RowFault]:
+def _deleted(ids: Sequence[str], answers: dict[int, Fault | None], *, uncertain: bool) -> list[RowFault]:
     faults: list[RowFault] = []
     for index, fault in sorted(answers.items()):
-        if fault is not None and fault.kind is not Kind.MISSING:
+        if fault is not None and not _is_itself_missing(fault, ids[index]):
             kind: Literal["referenced", "rejected"] = "referenced" if fault.kind is Kind.REFERENCED else "rejected"
             faults.append(RowFault(index, kind, fault.code, fault.message, uncertain))
     return faults
@@ -119,7 +127,7 @@ class _Write:
         if len(set(self.ids)) < len(self.ids):
             raise ValueError(f"{self.writer.table.logical_name}: two records of one call have the same {self.key}")
         self.sizing = self.writer.sizes.bulk(self.writer.table.set_name, self.action)
-        self.singles = self.writer.singles("PATCH")
+        self.singles = self.writer.singles(_PATCH, self.sizing)
 
     def all(self) -> list[RowFault]:
         rows = list(range(len(self.records)))
@@ -133,11 +141,10 @@ class _Write:
 
     def _bulk(self, rows: list[int], *, halvings: int = 0) -> list[RowFault]:
         """Send rows in bulk, and in ever smaller parts while they are too many at once."""
-        fault = self._try(rows, may_halve=len(rows) > 1 and halvings < _MOST_HALVINGS)
+        fault = self._try(rows, may_halve=len(rows) > 1 and halvings < MOST_HALVINGS)
         if fault is None:
             return []
         if fault.kind in {Kind.OVERSIZED, Kind.TIMEOUT} and len(rows) > 1:
-            self.sizing.too_large(len(rows), for_good=fault.kind is Kind.OVERSIZED)
             halves = _halves(rows)
             return [found for half in halves for found in self._bulk(half, halvings=halvings + 1)]
         return self._isolate(rows, fault)
@@ -153,17 +160,29 @@ class _Write:
                 response = self._request(path, body, len(rows))
             except AmbiguousError as error:
                 self.doubtful = True
+                if error.timed_out:
+                    self.sizing.too_large(len(rows))
                 if error.timed_out and may_halve:
                     return Fault(Kind.TIMEOUT, 0, "", str(error), "")
                 raise
             fault = None if response.is_success else client.fault(response)
-            if fault is None or fault.kind in _OF_ROWS:
-                self.sizing.answered(len(rows), response.elapsed.total_seconds())
-            elif fault.kind is Kind.TIMEOUT and not may_halve:
+            self._learn(fault, len(rows), len(body), response.elapsed.total_seconds())
+            if fault and fault.kind is Kind.TIMEOUT and not may_halve:
                 raise TransientError(f"{path}: {fault}")
             return fault
 
         return client.patience.persist(call)
+
+    def _learn(self, fault: Fault | None, rows: int, size: int, seconds: float) -> None:
+        if fault is None:
+            self.sizing.answered(rows, seconds)
+        elif fault.kind is Kind.OVERSIZED:
+            self.sizing.refused_size(size)
+        elif fault.kind is Kind.TIMEOUT:
+            self.doubtful = True
+            self.sizing.too_large(rows)
+        else:
+            self.sizing.took_at_least(rows, seconds)
 
     def _request(self, path: str, body: bytes, rows: int) -> httpx.Response:
         writer = self.writer
@@ -211,12 +230,10 @@ class _Write:
         if self.writer.bypass and self.writer.client.bypass_in_force:
             headers |= NO_CUSTOM_LOGIC
         path = f"{self.writer.table.set_name}({self.ids[row]})"
-        return batch.Part("PATCH", path, headers, suspects.without_key(self.records[row], self.key))
+        return batch.Part(_PATCH, path, headers, suspects.without_key(self.records[row], self.key))
 
     def _verdict(self, row: int, fault: Fault) -> RowFault:
-        named = suspects.guids(fault.message)
-        itself = fault.kind is Kind.MISSING and (not named or self.ids[row] in named)
-        if itself and self.action == UPDATE:
+        if self.action == UPDATE and _is_itself_missing(fault, self.ids[row]):
             return self._missing(row, fault)
         return RowFault(row, "rejected", fault.code, fault.message or fault.text)
 
@@ -224,6 +241,12 @@ class _Write:
         # The message of a bulk call names all missing rows: this one's is enough here.
         name = self.writer.table.logical_name
         return RowFault(row, "missing", fault.code, f"{name} {self.ids[row]} does not exist")
+
+
+def _is_itself_missing(fault: Fault, row_id: str) -> bool:
+    """Whether it is this row that does not exist, and not one that it, or a plug-in, refers to."""
+    named = suspects.guids(fault.message)
+    return fault.kind is Kind.MISSING and (not named or row_id.lower() in named)
 
 
 def _halves(rows: list[int]) -> tuple[list[int], list[int]]:

@@ -28,6 +28,8 @@ _JSON = "application/json; charset=utf-8"
 _BYPASS_REFUSED = re.compile(r"prvBypass|BypassBusinessLogicExecution", re.IGNORECASE)
 # Answers after which it is not known whether the request was carried out.
 _UNKNOWN_OUTCOME = {500, 502, 504}
+# Refusals whose Retry-After, where they have one, holds everything.
+_MAY_WAIT = {429, 503}
 # Nothing was sent: no connection was made.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -176,12 +178,15 @@ class Client:
         extra = {"status": fault.status, "code": fault.code, "kind": fault.kind.value, "path": what}
         _log.info("dataverse.fault", extra=extra)
         message = f"{self.url}, {what}: {fault}"
-        if fault.kind is Kind.THROTTLED:  # a 503 with one of the limits' codes, or a part of a batch
+        waits = fault.kind is Kind.TRANSIENT and fault.status in _MAY_WAIT and fault.retry_after is not None
+        if fault.kind is Kind.THROTTLED or waits:  # a limit, also as a 503 or in a part of a batch; a busy service
             sent_at = self.limiter.clock() if sent_at is None else sent_at
             seconds = self.limiter.note_throttled(sent_at, fault.retry_after, fault.code)
             raise ThrottledError(message, seconds, code=fault.code)
         if fault.kind is Kind.TRANSIENT:
-            raise (AmbiguousError if fault.status in _UNKNOWN_OUTCOME else TransientError)(message)
+            if fault.status in _UNKNOWN_OUTCOME:
+                raise AmbiguousError(message, timed_out=fault.status == 504)
+            raise TransientError(message)
         if fault.kind is Kind.CONFIGURATION:
             user = " ".join(filter(None, (self.user, self.user_id)))
             raise ConfigurationError(f"{message} Application user: {user}." if user else message)

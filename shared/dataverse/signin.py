@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigurationError, TransientError
+from shared.dataverse.errors import seconds_of
+from shared.errors import ConfigurationError, ThrottledError, TransientError
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class TokenSource:
     """Bearer tokens for resources such as https://contoso.crm.dynamics.com. Thread safe.
 
     A token is renewed five minutes before it ends, by one thread. Raises ConfigurationError when the identity provider
-    refuses, TransientError when it cannot be reached; no message holds a secret or a token.
+    refuses, TransientError when it cannot be reached, ThrottledError when it asked to wait (it is not asked before); no
+    message holds a secret or a token.
     """
 
     def __init__(self, credentials: Credentials, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,6 +80,7 @@ class TokenSource:
         self._clock = clock
         self._tokens: dict[str, _Token] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._not_before = clock()  # Retry-After of the identity provider
 
     def token(self, resource: str) -> str:
         """A valid token for the resource, from memory if possible. While one thread renews it, others use the old."""
@@ -118,10 +121,16 @@ class TokenSource:
             raise
 
     def _fetch(self, resource: str) -> str:
-        # Always a new msal application: its own cache would hand out a rejected token again.
-        answer, status = _acquire(self._credentials, resource)
-        if "access_token" not in answer:
-            raise _refusal(self._credentials, resource, answer, status)
+        if (seconds := self._not_before - self._clock()) > 0:
+            raise ThrottledError(f"Signing in to {resource}: not for {seconds:.0f} seconds, as asked.", seconds)
+        try:
+            # Always a new msal application: its own cache would hand out a rejected token again.
+            answer, last = _acquire(self._credentials, resource)
+            if "access_token" not in answer:
+                raise _refusal(self._credentials, resource, answer, last)
+        except ThrottledError as error:
+            self._not_before = self._clock() + error.retry_after
+            raise
         life = float(answer.get("expires_in", 0))
         now = self._clock()
         token = _Token(str(answer["access_token"]), now + max(life - _AHEAD_SECONDS, life / 2), now + life)
@@ -130,20 +139,28 @@ class TokenSource:
         return token.value
 
 
-def _acquire(credentials: Credentials, resource: str) -> tuple[dict[str, Any], int]:
-    """What msal answers, and the status of the last HTTP answer behind it (0: none)."""
+@dataclass
+class _Last:
+    """The last HTTP answer of the identity provider. `status` 0: none; `retry_after` in seconds."""
+
+    status: int = 0
+    retry_after: float | None = None
+
+
+def _acquire(credentials: Credentials, resource: str) -> tuple[dict[str, Any], _Last]:
+    """What msal answers, and the last HTTP answer behind it."""
     import msal  # noqa: PLC0415 (slow import)
     import requests  # noqa: PLC0415 (slow import, with msal)
 
-    statuses = [0]
-    with _session(statuses, use_proxies=credentials.way != "managed identity") as session:
+    last = _Last()
+    with _session(last, use_proxies=credentials.way != "managed identity") as session:
         try:
-            return _ask(credentials, resource, session), statuses[-1]
+            return _ask(credentials, resource, session), last
         except requests.RequestException as error:
             raise TransientError(f"Signing in to {resource}: no answer ({type(error).__name__}).") from error
         except (ValueError, msal.exceptions.MsalError) as error:
-            if statuses[-1] in _RETRYABLE:
-                raise TransientError(f"Signing in to {resource}: HTTP {statuses[-1]}.") from error
+            if last.status in _RETRYABLE:
+                raise _passing(resource, last) from error
             raise ConfigurationError(_advice(credentials, resource, "the sign-in settings cannot be used")) from error
 
 
@@ -179,8 +196,8 @@ def _certificate(credentials: Credentials) -> dict[str, str]:
     return {"private_key": pem, "public_certificate": pem}
 
 
-def _session(statuses: list[int], *, use_proxies: bool) -> Any:
-    """A session of requests with a time limit that notes the statuses of the answers."""
+def _session(last: _Last, *, use_proxies: bool) -> Any:
+    """A session of requests with a time limit that notes the last answer."""
     import requests  # noqa: PLC0415 (slow import, with msal)
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
@@ -188,7 +205,8 @@ def _session(statuses: list[int], *, use_proxies: bool) -> Any:
         def send(self, *arguments: Any, **options: Any) -> Any:
             options["timeout"] = options.get("timeout") or _SIGN_IN_SECONDS
             answer = super().send(*arguments, **options)
-            statuses.append(answer.status_code)
+            last.status = answer.status_code
+            last.retry_after = seconds_of(answer.headers.get("Retry-After"), now=time.time())
             return answer
 
     session = requests.Session()
@@ -198,9 +216,15 @@ def _session(statuses: list[int], *, use_proxies: bool) -> Any:
     return session
 
 
-def _refusal(credentials: Credentials, resource: str, answer: dict[str, Any], status: int) -> Exception:
-    if status in _RETRYABLE:
-        return TransientError(f"Signing in to {resource}: HTTP {status}.")
+def _passing(resource: str, last: _Last) -> TransientError:
+    """What a fault that may pass is; with Retry-After the same for all threads."""
+    message = f"Signing in to {resource}: HTTP {last.status}."
+    return TransientError(message) if last.retry_after is None else ThrottledError(message, last.retry_after)
+
+
+def _refusal(credentials: Credentials, resource: str, answer: dict[str, Any], last: _Last) -> Exception:
+    if last.status in _RETRYABLE:
+        return _passing(resource, last)
     number = _AADSTS.search(str(answer.get("error_description", "")))
     reason = f"{answer.get('error', 'no token')}{f' ({number.group()})' if number else ''}"
     return ConfigurationError(_advice(credentials, resource, reason))

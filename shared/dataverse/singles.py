@@ -6,39 +6,46 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import httpx
+
 from shared.dataverse import batch
 from shared.dataverse.client import NO_CUSTOM_LOGIC, ROOT, Client, refuses_bypass
 from shared.dataverse.errors import AmbiguousError, Fault, Kind, classify_body
 from shared.dataverse.sizing import Sizing
-from shared.errors import ConfigurationError, HydrationError, TransientError
+from shared.errors import ConfigurationError, TransientError
 
 Before = Callable[[], None]
+MOST_HALVINGS = 3
+_OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED, Kind.OVERSIZED}
+"""Faults of a part that are a verdict on its row."""
 
 
 @dataclass
 class Singles:
     """Single requests to one table. `before` is called right before every sending.
 
-    `doubtful`: some request got no answer, so its parts may have been carried out before they were sent again.
+    `teaches` is the size of the bulk calls to the same table, which are faster. `doubtful`: some request got no answer,
+    so its parts may have been carried out before they were sent again.
     """
 
     client: Client
     table: str
     before: Before
     sizing: Sizing
+    teaches: Sizing | None = None
     doubtful: bool = field(default=False, init=False)
 
     def send(self, parts: Sequence[batch.Part]) -> dict[int, Fault | None]:
         """The fault of every part, by its place; None where it succeeded. Raises as `Client.request` does."""
         answers: dict[int, Fault | None] = {}
-        start = 0
+        start, bodies = 0, [part.body for part in parts]
         while start < len(parts):
-            end = min(start + self.sizing.rows(), len(parts))
-            answers |= self._answered(list(range(start, end)), parts)
+            end = self.sizing.reach(bodies, start)
+            answers |= self._answered(list(range(start, end)), parts, halvings=MOST_HALVINGS)
             start = end
         return answers
 
-    def _answered(self, places: list[int], parts: Sequence[batch.Part]) -> dict[int, Fault | None]:
+    def _answered(self, places: list[int], parts: Sequence[batch.Part], *, halvings: int) -> dict[int, Fault | None]:
         answers: dict[int, Fault | None] = {}
 
         def call() -> Fault | None:
@@ -52,44 +59,46 @@ class Singles:
                 raise AmbiguousError(f"{self.table}: Dataverse left parts of a batch unanswered.")
             return None
 
-        oversized = self.client.patience.persist(lambda: self._watched(call))
-        if oversized is None:
+        fault = self.client.patience.persist(lambda: self._watched(call, may_halve=len(places) > 1 and halvings > 0))
+        if fault is None:
             return answers
         if len(places) == 1:
-            return {places[0]: oversized}
-        self.sizing.too_large(len(places), for_good=oversized.kind is Kind.OVERSIZED)
-        middle = len(places) // 2
-        return self._answered(places[:middle], parts) | self._answered(places[middle:], parts)
+            return {places[0]: fault}
+        still_open = [place for place in places if place not in answers]
+        middle = len(still_open) // 2
+        for half in (still_open[:middle], still_open[middle:]):
+            answers |= self._answered(half, parts, halvings=halvings - 1) if half else {}
+        return answers
 
-    def _watched(self, call: Callable[[], Fault | None]) -> Fault | None:
+    def _watched(self, call: Callable[[], Fault | None], *, may_halve: bool) -> Fault | None:
         try:
             return call()
-        except AmbiguousError:
+        except AmbiguousError as error:
             self.doubtful = True
+            if error.timed_out and may_halve:
+                return Fault(Kind.TIMEOUT, 0, "", str(error), "")
             raise
 
     def _take_all(self, answers: dict[int, Fault | None], found: dict[int, batch.Answer], sent_at: float) -> None:
         """Note every definite answer, then raise what speaks against going on."""
-        stops: list[HydrationError] = []
+        stops: list[Fault] = []
         for place, answer in found.items():
-            try:
-                answers[place] = self._definite(answer, sent_at)
-            except HydrationError as error:
-                stops.append(error)
+            fault = _fault(answer)
+            if fault is None or fault.kind in _OF_ROWS:
+                answers[place] = fault
+            else:
+                stops.append(fault)
         if stops:
-            raise next((stop for stop in stops if isinstance(stop, ConfigurationError)), stops[0])
+            self._stop(stops, sent_at)
 
-    def _definite(self, answer: batch.Answer, sent_at: float) -> Fault | None:
-        if answer.status < 300:
-            return None
-        fault = classify_body(answer.status, answer.body, answer.headers.get("retry-after"), now=time.time())
-        if self.client.bypass_in_force and refuses_bypass(fault):
+    def _stop(self, stops: list[Fault], sent_at: float) -> None:
+        """Raise the gravest of the faults; of those that ask to wait the longest, so that it is noted once."""
+        if self.client.bypass_in_force and any(refuses_bypass(fault) for fault in stops):
             self.client.stop_bypassing()
             raise TransientError(f"{self.table}: tried again with the environment's custom logic.")
-        if fault.kind is Kind.TIMEOUT:
-            raise TransientError(f"{self.table}: {fault}")
+        fault = max(stops, key=lambda stop: (stop.kind is Kind.CONFIGURATION, stop.retry_after or 0.0))
         self.client.raise_for(fault, self.table, sent_at=sent_at)
-        return fault
+        raise TransientError(f"{self.table}: {fault}")
 
     def _exchange(self, parts: Sequence[batch.Part]) -> list[batch.Answer] | Fault:
         """The answers to the parts; or the fault of a batch that is too large."""
@@ -97,20 +106,41 @@ class Singles:
             parts = [replace(part, headers=_without(part.headers, NO_CUSTOM_LOGIC)) for part in parts]
         content_type, body = batch.compose(parts, root=ROOT)
         headers = {"Content-Type": content_type, "Prefer": "odata.continue-on-error"}
-        with self.sizing.learning():
-            response = self.client.request(
-                "POST", "$batch", content=body, headers=headers, before=self.before, rows=len(parts)
-            )
+        response = self._request(body, headers, len(parts))
         if not response.is_success:
             fault = self.client.fault(response)
+            if fault.kind is Kind.OVERSIZED:
+                self.sizing.refused_size(len(body))
+            if fault.kind is Kind.TIMEOUT:
+                self.sizing.too_large(len(parts))
             if fault.kind in {Kind.OVERSIZED, Kind.TIMEOUT}:
                 return fault
             raise ConfigurationError(f"{self.table}: a batch is refused: {fault}")
-        self.sizing.answered(len(parts), response.elapsed.total_seconds())
+        seconds = response.elapsed.total_seconds()
+        self.sizing.answered(len(parts), seconds)
+        if self.teaches is not None:
+            self.teaches.took_at_most(len(parts), seconds)
         try:
             return batch.parse(response.headers.get("Content-Type", ""), response.content)
         except ValueError as error:
             raise AmbiguousError(f"{self.table}: the answer to a batch cannot be read: {error}") from error
+
+    def _request(self, body: bytes, headers: Mapping[str, str], rows: int) -> httpx.Response:
+        try:
+            with self.sizing.learning():
+                return self.client.request(
+                    "POST", "$batch", content=body, headers=headers, before=self.before, rows=rows
+                )
+        except AmbiguousError as error:
+            if error.timed_out:
+                self.sizing.too_large(rows)
+            raise
+
+
+def _fault(answer: batch.Answer) -> Fault | None:
+    if answer.status < 300:
+        return None
+    return classify_body(answer.status, answer.body, answer.headers.get("retry-after"), now=time.time())
 
 
 def _without(headers: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ so it is measured.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from shared.dataverse.pace import REQUESTS
@@ -18,11 +18,12 @@ FIRST_ROWS = 100
 MOST_ROWS = 1_000
 CALL_SECONDS = 4.0
 """How long a bulk call should last: long enough to be worth a request, far from Dataverse's two minutes."""
-FIRST_SINGLES, SINGLES_SECONDS = 500, 20.0
+FIRST_SINGLES, SINGLES_SECONDS = 250, 20.0
 """A `$batch` of single requests: they are slower each, and few when all is well."""
 
 _LONGEST_FACTOR = 4.0
 _MEMORY_ROWS = 20_000
+_SURPRISE = 0.05
 
 
 class Sizing:
@@ -35,6 +36,7 @@ class Sizing:
         self._rows = float(max(1, min(first, most)))
         self._most = most
         self._seconds, self._longest = seconds, seconds * _LONGEST_FACTOR
+        self._most_bytes: int | None = None
         self._sent = self._refused = 0.0
         self._lock = threading.Lock()
 
@@ -43,20 +45,44 @@ class Sizing:
         return int(self._rows)
 
     def answered(self, rows: int, seconds: float) -> None:
-        """A call with so many rows was answered within `seconds`, waiting for its turn not counted."""
+        """A call with so many rows succeeded within `seconds`, waiting for its turn not counted."""
         with self._lock:
-            if rows * 2 < self._rows:
-                return  # a rest: mostly the cost of the request itself
-            wanted = rows * self._seconds / max(seconds, 1e-3)
-            step = min(max(wanted, self._rows / 2), self._rows * 2) - self._rows
-            self._rows = min(max(1.0, self._rows + step / 2), self._most)
+            if rows * 2 >= self._rows:  # less is a rest: mostly the cost of the request itself
+                self._approach(rows * self._seconds / max(seconds, 1e-3))
 
-    def too_large(self, rows: int, *, for_good: bool = False) -> None:
-        """A call with so many rows took too long; `for_good`: it was refused for its size, and always will be."""
+    def took_at_least(self, rows: int, seconds: float) -> None:
+        """A call with so many rows ended early, after `seconds`: it may have been too large, but not too small."""
+        if seconds > self._seconds:
+            self.answered(rows, seconds)
+
+    def took_at_most(self, rows: int, seconds: float) -> None:
+        """So many rows, sent in a way that is slower, took `seconds`: a call may have at least what that allows."""
+        with self._lock:
+            wanted = rows * self._seconds / max(seconds, 1e-3)
+            if rows * 2 >= self._rows and wanted > self._rows:
+                self._approach(wanted)
+
+    def too_large(self, rows: int) -> None:
+        """A call with so many rows took too long, or was refused for its size."""
         with self._lock:
             self._rows = min(self._rows, max(1.0, rows / 2))
-            if for_good:
-                self._most = min(self._most, max(1, rows // 2))
+
+    def refused_size(self, size: int) -> None:
+        """A call of `size` bytes was refused for its size: half of that is the most from now on."""
+        with self._lock:
+            self._most_bytes = min(self._most_bytes or size, max(1, size // 2))
+
+    def reach(self, records: Sequence[bytes], start: int) -> int:
+        """Behind which record the call ends that begins with `start`: one record at least."""
+        end = min(start + self.rows(), len(records))
+        most = self._most_bytes
+        if most is not None:
+            total = 0
+            for place in range(start, end):
+                total += len(records[place])
+                if total > most:
+                    return max(place, start + 1)
+        return end
 
     def fewer_requests(self) -> None:
         """Dataverse counts too many requests: let calls last longer."""
@@ -76,6 +102,8 @@ class Sizing:
     def refused(self, rows: int, refused: int) -> None:
         """So many of a call's rows were refused, and the call's error did not say which."""
         with self._lock:
+            if not refused and self._clean_chance(rows) < _SURPRISE:
+                self._sent = self._refused = 0.0  # what was known is outdated
             self._sent, self._refused = self._sent + rows, self._refused + refused
             if self._sent > _MEMORY_ROWS:
                 self._sent, self._refused = self._sent / 2, self._refused / 2
@@ -83,8 +111,15 @@ class Sizing:
     def clean_chance(self, rows: int) -> float:
         """How likely it is, from 0 to 1, that none of so many rows is refused without being named."""
         with self._lock:
-            share = self._refused / self._sent if self._sent else 0.0
-        return (1.0 - share) ** rows
+            return self._clean_chance(rows)
+
+    def _clean_chance(self, rows: int) -> float:
+        share = self._refused / self._sent if self._sent else 0.0
+        return float((1.0 - share) ** rows)
+
+    def _approach(self, wanted: float) -> None:
+        step = min(max(wanted, self._rows / 2), self._rows * 2) - self._rows
+        self._rows = min(max(1.0, self._rows + step / 2), self._most)
 
 
 class Sizes:

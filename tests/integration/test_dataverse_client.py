@@ -394,10 +394,89 @@ def test_a_batch_that_is_answered_in_part_is_completed(client: Client, script: S
     assert len(script.asked) == 5
 
 
-def multipart(statuses: list[int], header: str = "X: y") -> Answer:
-    body = json.dumps({"error": {"code": "0x80040265", "message": "Our plug-in says no."}})
+GONE = "account With Id = 99999999-0000-4000-8000-000000000000 Does Not Exist"
+
+
+def delete(client: Client, count: int) -> list[bulk.RowFault]:
+    ids = [f"{i:08x}-0000-4000-8000-000000000000" for i in range(count)]
+    return bulk.Writer(client, CONTACTS, Sizes(), lambda: None).delete(ids)
+
+
+def test_a_delete_that_fails_for_another_missing_row_has_not_deleted(client: Client, script: Script) -> None:
+    """A plug-in that looks for a row in vain answers as Dataverse does for the row itself."""
+    body = json.dumps({"error": {"code": "0x80040217", "message": GONE}})
+    script.answers = [multipart([404], body=body)]
+    assert [(fault.index, fault.kind) for fault in delete(client, 1)] == [(0, "rejected")]
+
+
+def test_a_delete_of_a_row_that_is_gone_is_done(client: Client, script: Script) -> None:
+    own = GONE.replace("99999999", "00000000")
+    script.answers = [multipart([404], body=json.dumps({"error": {"code": "0x80040217", "message": own}}))]
+    assert delete(client, 1) == []
+
+
+@pytest.mark.parametrize("late", [Answer(delay=0.7, status=204), refusal(504), refusal(408)])
+def test_a_batch_that_takes_too_long_is_halved(client: Client, script: Script, late: Answer) -> None:
+    script.answers = [late, multipart([204, 204]), multipart([204, 204])]
+    assert delete(client, 4) == []
+    assert [body.count(b"DELETE ") for _, _, _, body in script.asked] == [4, 2, 2]
+
+
+def test_a_gateway_that_waited_in_vain_halves_a_bulk_call(client: Client, script: Script) -> None:
+    script.answers = [refusal(504), Answer(status=204)]
+    assert upsert(client, 8) == []
+    assert sent(script) == [8, 4, 4]
+
+
+def test_rows_that_take_long_behind_a_refusal_do_not_stay_too_many(client: Client, script: Script) -> None:
+    """The rest of a refused call takes too long: the chunk comes again, with smaller calls."""
+    no = refusal(400, "0x80044331", "The length of the 'n' attribute exceeded the maximum allowed length of '0'.")
+    sizes = Sizes()
+    bad = records(8)[3].replace(b'"n":3', b'"n":"x"')
+    script.answers = [no, Answer(delay=0.7, status=204)]
+    with pytest.raises(AmbiguousError):
+        bulk.Writer(client, CONTACTS, sizes, lambda: None).upsert([*records(3), bad], key="contactid")
+    assert sizes.bulk("contacts", bulk.UPSERT).rows() < 4
+
+
+def test_a_busy_service_is_not_asked_before_its_retry_after(
+    client: Client, script: Script, pauses: list[float]
+) -> None:
+    script.answers = [refusal(503, "0x0", Retry_After="1"), Answer(status=204)]
+    began = time.monotonic()
+    assert upsert(client, 1) == []
+    assert time.monotonic() - began >= 1
+    assert pauses == []
+
+
+def test_a_batch_whose_parts_are_throttled_is_noted_once_for_the_longest(script: Script) -> None:
+    told: list[float] = []
+
+    class Others:
+        def tell(self, seconds: float) -> None:
+            told.append(seconds)
+
+        def hear(self) -> None:
+            return None
+
+    script.answers = [multipart([429] * 20, "Retry-After: 90")]
+    limiter = Limiter(8, wait_seconds=1.0, others=Others())
+    with (
+        Client(URL, address=script.address, tokens=Tokens(), limiter=limiter, timeout=5) as client,
+        pytest.raises(ThrottledError) as raised,
+    ):
+        delete(client, 20)
+    assert told == [90]
+    assert raised.value.retry_after == pytest.approx(90, abs=1)
+    assert len(script.asked) == 1
+
+
+REFUSED = json.dumps({"error": {"code": "0x80040265", "message": "Our plug-in says no."}})
+
+
+def multipart(statuses: list[int], header: str = "X: y", body: str = REFUSED) -> Answer:
     lines = []
     for status in statuses:
         lines += ["--b", "Content-Type: application/http", "", f"HTTP/1.1 {status} X", header, ""]
-        lines.append("" if status == 204 else body if status == 400 else "{}")
+        lines.append("" if status == 204 else body if status in {400, 404} else "{}")
     return Answer(200, "\r\n".join([*lines, "--b--"]), {"Content-Type": "multipart/mixed; boundary=b"})

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from shared.dataverse.signin import Credentials, TokenSource
-from shared.errors import ConfigurationError, TransientError
+from shared.errors import ConfigurationError, ThrottledError, TransientError
 
 ORGANIZATION = "https://contoso.crm.dynamics.com"
 TENANT, CLIENT = "7c5e7f9a-0000-4000-8000-000000000001", "7c5e7f9a-0000-4000-8000-000000000002"
@@ -82,6 +82,7 @@ class Provider:
     refuse: tuple[int, dict[str, str]] | None = None
     life: int = 3600
     identity_header: str = "let me in"
+    retry_after: str = ""
 
     open: threading.Event = field(default_factory=opened)  # cleared: it takes its time
 
@@ -130,6 +131,8 @@ def serve(provider: Provider, context: ssl.SSLContext | None) -> ThreadingHTTPSe
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
+            if provider.retry_after and status != 200:
+                self.send_header("Retry-After", provider.retry_after)
             self.end_headers()
             self.wfile.write(content)
 
@@ -235,6 +238,21 @@ def test_a_provider_that_is_away_is_not_asked_at_every_request(authority: Provid
     now[0] += 21.0
     source.token(ORGANIZATION)
     assert len(authority.asked) > asked
+
+
+def test_a_provider_that_asks_to_wait_is_not_asked_before(authority: Provider) -> None:
+    now = [0.0]
+    source = TokenSource(with_secret(authority), clock=lambda: now[0])
+    authority.refuse, authority.retry_after = (429, {"error": "too_many_requests"}), "60"
+    with pytest.raises(ThrottledError) as raised:
+        source.token(ORGANIZATION)
+    assert raised.value.retry_after == 60
+    asked, authority.refuse, now[0] = len(authority.asked), None, 59.0
+    with pytest.raises(ThrottledError) as raised:
+        source.token(ORGANIZATION)
+    assert (raised.value.retry_after, len(authority.asked)) == (1, asked)
+    now[0] = 60.0
+    assert source.token(ORGANIZATION)
 
 
 def test_a_401_in_the_middle_of_a_run_renews_each_users_token_once(authority: Provider) -> None:

@@ -286,7 +286,9 @@ def test_finding_the_rows_at_fault_takes_three_requests(organization: Organizati
 
 
 def test_rows_of_two_faults_take_three_requests(organization: Organization, profiles: bulk.TableName) -> None:
-    faulty = {20: {"msdynci_city": "x" * 4001}, 90: {"msdynci_visits": 2**31}, 91: {"msdynci_birthday": "no date"}}
+    faulty: dict[int, dict[str, object]] = {
+        20: {"msdynci_city": "x" * 4001}, 90: {"msdynci_visits": 2**31}, 91: {"msdynci_birthday": "no date"},
+    }  # fmt: skip
     records = [profile(i, **faulty.get(i, {"msdynci_city": "fine"})) for i in range(200)]
     sent: list[int] = []
     faults = bulk.Writer(organization.client, profiles, Sizes(), lambda: sent.append(1)).upsert(records, key=KEY)
@@ -298,21 +300,20 @@ def test_rows_of_two_faults_take_three_requests(organization: Organization, prof
 def test_where_refused_rows_are_common_no_call_is_split_or_tried(
     organization: Organization, profiles: bulk.TableName
 ) -> None:
-    """An error that names no row: the first call is split in vain, the next goes into a batch, then each at once."""
-    requests: list[int] = []
-    sizes = Sizes()
-    for start in (0, 200, 400):
+    """An error that names no row: the first call is split in vain, the next go into a batch, until one is clean."""
+    sizes, requests = Sizes(), []
+    for start in (0, 200, 400, 600, 800):
+        good = start >= 600
         rows = range(start, start + 200)
-        sent: list[int] = []
-        writer = bulk.Writer(organization.client, profiles, sizes, lambda sent=sent: sent.append(1))
-        records = [profile(i, msdynci_birthday="no date" if i % 100 == 25 else "2000-01-01") for i in rows]
-        assert [start + fault.index for fault in writer.upsert(records, key=KEY)] == [start + 25, start + 125]
-        requests.append(len(sent))
-    assert requests == [4, 2, 2]
-    sizes.bulk(profiles.set_name, bulk.UPSERT).refused(1_000, 40)
-    assert writer.upsert([profile(i, msdynci_birthday="2000-01-01") for i in range(600, 800)], key=KEY) == []
-    assert sum(requests) + 1 == 8 + len(sent) - requests[-1]
-    assert len(organization.rows(profiles.set_name, KEY)) == 800 - 6
+        writer = bulk.Writer(organization.client, profiles, sizes, lambda: None)
+        records = [profile(i, msdynci_birthday="no date" if i % 50 == 25 and not good else "2000-01-01") for i in rows]
+        refused = [] if good else [i for i in rows if i % 50 == 25]
+        before = sum(organization.statistics()["requests"].values())
+        assert [start + fault.index for fault in writer.upsert(records, key=KEY)] == refused
+        requests.append(sum(organization.statistics()["requests"].values()) - before)
+    assert requests[1:3] == [201, 201]  # the batch and its parts
+    assert requests[3:] == [201, 1]  # the first clean one is a surprise
+    assert len(organization.rows(profiles.set_name, KEY)) == 1_000 - 12
 
 
 def test_a_single_row_at_fault_costs_its_half(organization: Organization, profiles: bulk.TableName) -> None:

@@ -162,6 +162,6 @@ class _Refusing:
         self._credentials = credentials
 
     def token(self, resource: str) -> str:
-        from shared.dataverse.signin import _refusal  # noqa: PLC0415
+        from shared.dataverse.signin import _Last, _refusal  # noqa: PLC0415
 
-        raise _refusal(self._credentials, resource, {"error": "invalid_client"}, 401)
+        raise _refusal(self._credentials, resource, {"error": "invalid_client"}, _Last(401))

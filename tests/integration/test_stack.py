@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ APP = Path(__file__).parent.parent / "support" / "apps" / "small"
 SETTINGS = {"WORK_QUEUE": "hydration-tables", "TICKS": "0 0 0 1 1 *"}
 
 
-def stack(root: Path, **options: bool) -> Stack:
+def stack(root: Path, **options: Any) -> Stack:
     settings = SETTINGS | {"SEEN": str(root / "seen")}
     return Stack(root, ROOT / "hydration.toml", settings=settings, app=APP, **options)
 

@@ -47,17 +47,49 @@ def test_a_call_that_took_too_long_is_halved_and_grows_again() -> None:
     assert answered(sizing, 20, request=0.0, row=0.0).rows() == MOST_ROWS
 
 
-def test_what_was_refused_for_its_size_is_never_tried_again() -> None:
+def test_what_was_refused_for_its_size_is_not_sent_again() -> None:
     sizing = answered(Sizing(), 20, request=0.0, row=0.0)
-    sizing.too_large(800, for_good=True)
-    assert answered(sizing, 20, request=0.0, row=0.0).rows() == 400
+    records = [b"x" * 10] * MOST_ROWS
+    assert sizing.reach(records, 0) == MOST_ROWS
+    sizing.refused_size(8_000)
+    assert sizing.reach(records, 0) == 400
+    assert sizing.reach(records, 900) == MOST_ROWS
+    answered(sizing, 20, request=0.0, row=0.0)
+    assert sizing.reach(records, 0) == 400
+
+
+def test_a_row_that_is_too_large_by_itself_is_sent_alone_and_does_not_narrow_the_others() -> None:
+    sizing = answered(Sizing(), 20, request=0.0, row=0.0)
+    for size in (17_000, 13_000, 11_000, 10_000):  # halves, down to the row
+        sizing.refused_size(size)
+    records = [b"x" * 10_000, *[b"x" * 10] * 600]
+    assert sizing.reach(records, 0) == 1
+    assert sizing.reach(records, 1) == 501
 
 
 def test_a_single_row_is_the_least() -> None:
     sizing = Sizing()
     for _ in range(20):
-        sizing.too_large(sizing.rows(), for_good=True)
+        sizing.too_large(sizing.rows())
     assert answered(sizing, 3, request=9.0, row=9.0).rows() == 1
+
+
+def test_a_refusal_teaches_only_what_is_too_large() -> None:
+    sizing = Sizing()
+    for _ in range(20):
+        sizing.took_at_least(sizing.rows(), 0.1)
+    assert sizing.rows() == FIRST_ROWS
+    sizing.took_at_least(FIRST_ROWS, CALL_SECONDS * 3)
+    assert sizing.rows() < FIRST_ROWS
+
+
+def test_slower_ways_teach_only_what_is_too_small() -> None:
+    sizing = Sizing()
+    sizing.took_at_most(250, 250 * CALL_SECONDS / 50)
+    assert sizing.rows() == FIRST_ROWS
+    for _ in range(20):
+        sizing.took_at_most(250, 250 * CALL_SECONDS / 200)
+    assert sizing.rows() == pytest.approx(200, abs=2)
 
 
 def test_too_many_requests_make_calls_longer_but_not_without_end() -> None:
@@ -80,9 +112,15 @@ def test_the_chance_of_a_clean_call_follows_the_share_refused() -> None:
     assert sizing.clean_chance(MOST_ROWS) == 1
     sizing.refused(1_000, 10)
     assert sizing.clean_chance(100) == pytest.approx(0.99**100)
-    for _ in range(400):
-        sizing.refused(1_000, 0)
-    assert sizing.clean_chance(MOST_ROWS) > 0.9
+    sizing.refused(1_000, 0)
+    assert sizing.clean_chance(100) == 1, "what was known is outdated"
+
+
+def test_a_few_clean_rows_are_no_surprise() -> None:
+    sizing = Sizing()
+    sizing.refused(1_000, 10)
+    sizing.refused(100, 0)
+    assert sizing.clean_chance(1) == pytest.approx(1 - 10 / 1_100)
 
 
 def test_each_kind_of_call_to_each_table_learns_for_itself() -> None:
