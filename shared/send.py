@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 from shared import lifecycle
 from shared.dataverse import bulk
 from shared.dataverse.bulk import RowFault, TableName, Writer
+from shared.dataverse.client import Client
 from shared.delta import chunks
 from shared.errors import (
     ClaimLostError,
     ConfigurationError,
     ConflictError,
+    HydrationError,
     LostBlobError,
     ThrottledError,
     TransientError,
@@ -35,9 +37,12 @@ _log = logging.getLogger(__name__)
 
 MOST_TRIES = 50
 """How often a chunk is taken up before it is given up: with the waits between them, about seven hours."""
+FINAL_TRIES = 8
+"""From here on (ten minutes) rows are sent one by one: one that always fails for the moment must not hold up others."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 600.0
 _NO_SUCH_ROW = "0x80040217"
+_MOST_TROUBLE = 1_000
 
 
 @dataclass(frozen=True)
@@ -108,20 +113,20 @@ class _Sending:
         self._interrupted = chunk.begun  # rows before this may have been sent by somebody who got no answer
         self._chunk = self._claim(replace(chunk, tries=chunk.tries + 1), begun=chunk.begun)
         self._name = uuid.uuid4().hex[:12]
+        self._user: Client | None = None
         self._stale = False
         self._exceptions: dict[int, list[object]] = {}
 
     def go(self) -> Later | None:
         if self._task.failure or self._chunk.tries > MOST_TRIES:
-            return self._conclude(self._task.failure or f"Given up after {MOST_TRIES} attempts.")
+            return self._conclude(self._task.failure or f"Given up after {MOST_TRIES} attempts. {self._chunk.trouble}")
         try:
             self._send_all()
         except ThrottledError as fault:
             self._chunk = replace(self._chunk, tries=self._chunk.tries - 1)  # waiting as told is no failure
-            return self._again(fault.retry_after)
+            return self._again(self._least_wait(fault), fault)
         except TransientError as fault:
-            _log.info("chunk.again", extra=self._names() | {"reason": type(fault).__name__})
-            return self._again(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._chunk.tries, 10)))
+            return self._again(min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._chunk.tries, 10)), fault)
         except ConfigurationError as fault:
             return self._conclude(str(fault))
         except LostBlobError as fault:
@@ -146,7 +151,23 @@ class _Sending:
         client = self._services.dataverse.sender(self._url)
         table = TableName(self._task.set_name, self._logical_name)
         sizes = self._services.dataverse.sizes(self._url)
-        return Writer(client, table, sizes, self._before, bypass=self._action == bulk.UPDATE)
+        self._user = client
+        return Writer(
+            client,
+            table,
+            sizes,
+            self._before,
+            bypass=self._action == bulk.UPDATE,
+            final=self._chunk.tries >= FINAL_TRIES,
+        )
+
+    def _least_wait(self, fault: ThrottledError) -> float:
+        """How long to wait: not at all where another application user is free."""
+        try:
+            other = self._services.dataverse.sender(self._url)
+        except HydrationError:
+            return fault.retry_after
+        return fault.retry_after if other is self._user else min(fault.retry_after, other.limiter.hold_seconds())
 
     def _call(self, writer: Writer, records: list[bytes]) -> list[RowFault]:
         if self._action == bulk.DELETE:
@@ -206,7 +227,7 @@ class _Sending:
         content = self._services.blobs.read(paths.exceptions(self._folder, self._chunk.number, self._chunk.noted))
         found = {int(place): row for place, row in json.loads(content).items()}
         known = {place: row for place, row in found.items() if place < self._chunk.sent}
-        self._stale = len(known) < len(found)  # what else the blob says was never confirmed
+        self._stale = True  # it is another worker's, who may still write to it
         return known
 
     def _note(self, start: int, end: int, records: list[bytes], faults: list[RowFault]) -> None:
@@ -242,10 +263,12 @@ class _Sending:
             lifecycle.advance(self._services, self._run.environment, self._run.id)
         return None
 
-    def _again(self, seconds: float) -> Later:
+    def _again(self, seconds: float, fault: TransientError) -> Later:
         """Give the claim back and say when to come again; copies of the message that come earlier are put off."""
         at = self._services.clock.now() + timedelta(seconds=seconds)
-        self._services.store.save_chunk(replace(self._chunk, owner="", lease_until=at))
+        trouble = str(fault)[:_MOST_TROUBLE]
+        _log.info("chunk.again", extra=self._names() | {"reason": trouble, "seconds": round(seconds)})
+        self._services.store.save_chunk(replace(self._chunk, owner="", lease_until=at, trouble=trouble))
         return Later(at)
 
     def _names(self) -> dict[str, object]:

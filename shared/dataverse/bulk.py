@@ -58,7 +58,8 @@ class Writer:
     """Writes rows of one table with one application user.
 
     `before` is called right before every request; `sizes` remembers what calls of this organization took; `bypass`:
-    skip the environment's custom logic where the application user is allowed to.
+    skip the environment's custom logic where the application user is allowed to. `final`: these rows were tried often,
+    and always failed for a passing reason; each is sent by itself, and those that still fail so are refused.
     """
 
     client: Client
@@ -66,6 +67,7 @@ class Writer:
     sizes: Sizes
     before: Before
     bypass: bool = False
+    final: bool = False
 
     def upsert(self, records: Sequence[bytes], *, key: str) -> list[RowFault]:
         """Create or overwrite rows; `key` is the primary key column, present in every record, each value once.
@@ -87,14 +89,14 @@ class Writer:
     def singles(self, method: str, teaches: Sizing | None = None) -> Singles:
         """Single requests of one method to the table."""
         sizing = self.sizes.singles(self.table.set_name, method)
-        return Singles(self.client, self.table.logical_name, self.before, sizing, teaches)
+        return Singles(self.client, self.table.logical_name, self.before, sizing, teaches, self.final)
 
     def reach(self, records: Sequence[bytes], start: int, action: str) -> int:
         """Behind which record the call of an action ends that begins with `start`."""
         if action == DELETE:
             return self.sizes.singles(self.table.set_name, DELETE).reach(records, start)
         sizing = self.sizes.bulk(self.table.set_name, action)
-        if sizing.clean_chance(sizing.rows()) < _HOPELESS:
+        if self.final or sizing.clean_chance(sizing.rows()) < _HOPELESS:
             sizing = self.sizes.singles(self.table.set_name, _PATCH)
         return sizing.reach(records, start)
 
@@ -131,7 +133,9 @@ class _Write:
 
     def all(self) -> list[RowFault]:
         rows = list(range(len(self.records)))
-        if rows and self.sizing.clean_chance(len(rows)) < _HOPELESS:
+        if rows and self.writer.final:
+            faults = self._one_by_one(rows)
+        elif rows and self.sizing.clean_chance(len(rows)) < _HOPELESS:
             self.unnamed, faults = True, self._one_by_one(rows)
         else:
             faults = self._bulk(rows) if rows else []

@@ -18,13 +18,15 @@ Before = Callable[[], None]
 MOST_HALVINGS = 3
 _OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED, Kind.OVERSIZED}
 """Faults of a part that are a verdict on its row."""
+_PASSING = {Kind.TRANSIENT, Kind.TIMEOUT}
 
 
 @dataclass
 class Singles:
     """Single requests to one table. `before` is called right before every sending.
 
-    `teaches` is the size of the bulk calls to the same table, which are faster. `doubtful`: some request got no answer,
+    `teaches` is the size of the bulk calls to the same table, which are faster. `final`: this was tried often; a part
+    that fails for a passing reason while others do not is refused. `doubtful`: some request got no answer,
     so its parts may have been carried out before they were sent again.
     """
 
@@ -33,6 +35,7 @@ class Singles:
     before: Before
     sizing: Sizing
     teaches: Sizing | None = None
+    final: bool = False
     doubtful: bool = field(default=False, init=False)
 
     def send(self, parts: Sequence[batch.Part]) -> dict[int, Fault | None]:
@@ -81,15 +84,19 @@ class Singles:
 
     def _take_all(self, answers: dict[int, Fault | None], found: dict[int, batch.Answer], sent_at: float) -> None:
         """Note every definite answer, then raise what speaks against going on."""
-        stops: list[Fault] = []
+        stops: dict[int, Fault] = {}
         for place, answer in found.items():
             fault = _fault(answer)
             if fault is None or fault.kind in _OF_ROWS:
                 answers[place] = fault
             else:
-                stops.append(fault)
+                stops[place] = fault
+        passing = [place for place, fault in stops.items() if fault.kind in _PASSING]
+        if self.final and answers and passing:  # the others have an answer: it is these rows, not the service
+            self.doubtful = True
+            answers |= {place: stops.pop(place) for place in passing}
         if stops:
-            self._stop(stops, sent_at)
+            self._stop(list(stops.values()), sent_at)
 
     def _stop(self, stops: list[Fault], sent_at: float) -> None:
         """Raise the gravest of the faults; of those that ask to wait the longest, so that it is noted once."""

@@ -202,6 +202,7 @@ class Chunk:
     owner: str = ""
     lease_until: datetime | None = None
     tries: int = 0
+    trouble: str = ""  # why it was put off last; holds no customer's value
     custom_logic: bool = False  # plug-ins and workflows ran, because they could not be bypassed
     failure: str = ""
     etag: str = ""

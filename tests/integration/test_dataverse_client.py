@@ -439,6 +439,26 @@ def test_rows_that_take_long_behind_a_refusal_do_not_stay_too_many(client: Clien
     assert sizes.bulk("contacts", bulk.UPSERT).rows() < 4
 
 
+SLOW = json.dumps({"error": {"code": "0x80044151", "message": "SQL timeout expired."}})
+
+
+def final(client: Client) -> bulk.Writer:
+    return bulk.Writer(client, CONTACTS, Sizes(), lambda: None, final=True)
+
+
+def test_a_row_that_always_fails_for_the_moment_is_refused_in_the_end(client: Client, script: Script) -> None:
+    script.answers = [multipart([204, 404, 204], body=SLOW)]
+    faults = final(client).upsert(records(3), key="contactid")
+    assert [(fault.index, fault.kind, fault.uncertain) for fault in faults] == [(1, "rejected", True)]
+    assert [path.rpartition("/")[2] for _, path, _, _ in script.asked] == ["$batch"]
+
+
+def test_a_service_that_fails_for_the_moment_refuses_no_row(client: Client, script: Script) -> None:
+    script.answers = [multipart([404, 404], body=SLOW)]
+    with pytest.raises(TransientError):
+        final(client).upsert(records(2), key="contactid")
+
+
 def test_a_busy_service_is_not_asked_before_its_retry_after(
     client: Client, script: Script, pauses: list[float]
 ) -> None:
