@@ -180,7 +180,7 @@ class _Write:
     def _learn(self, fault: Fault | None, rows: int, size: int, seconds: float) -> None:
         if fault is None:
             self.sizing.answered(rows, seconds)
-        elif fault.kind is Kind.OVERSIZED:
+        elif fault.kind is Kind.OVERSIZED and rows > 1:
             self.sizing.refused_size(size)
         elif fault.kind is Kind.TIMEOUT:
             self.doubtful = True

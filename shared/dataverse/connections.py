@@ -17,6 +17,7 @@ from functools import lru_cache
 import httpx
 
 _CONNECTIONS_EACH = 8
+_IDLE_SECONDS = 90.0  # longer than most waits that Dataverse asks for, shorter than its own patience
 _ALWAYS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", "User-Agent": "customer-insights-hydration"}
 
 
@@ -89,7 +90,11 @@ class Connections:
 
     def _open(self) -> httpx.HTTPTransport:
         return httpx.HTTPTransport(
-            limits=httpx.Limits(max_connections=_CONNECTIONS_EACH, max_keepalive_connections=_CONNECTIONS_EACH),
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS_EACH,
+                max_keepalive_connections=_CONNECTIONS_EACH,
+                keepalive_expiry=_IDLE_SECONDS,
+            ),
             trust_env=self._use_proxies,
             proxy=self._proxy(),
         )

@@ -6,12 +6,16 @@ Codes: "Web service error codes" and "Compose HTTP requests and handle errors" o
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from shared.errors import TransientError
+
+SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3600.0
+"""The seconds that are believed of a Retry-After."""
 
 
 class Kind(StrEnum):
@@ -117,7 +121,9 @@ _STATUS: dict[int, tuple[Kind, str]] = {
     501: (Kind.CONFIGURATION, "This Dataverse does not offer what the app needs."),
 }
 
-# The same code serves for a table's fault and for a row's: the words tell which.
+# Under these codes the same serves for a table's fault and for a row's: the words tell which. Under others a message
+# may repeat a customer's value, which must not decide anything.
+_TOLD_BY_WORDS = {"", "0x0", "0x80048d19", "0x80060888", "0x80040216"}
 _NO_SUCH_COLUMN = re.compile(
     r"could not find a property named '([\w.@]+)'|(?:undeclared|invalid) property '([\w.@]+)'"
     r"|property '([\w.@]+)' does not exist",
@@ -125,7 +131,7 @@ _NO_SUCH_COLUMN = re.compile(
 )
 _PRIVILEGE_NAME = re.compile(r"\bprv\w+")
 _PRIVILEGE_TABLE = re.compile(r"for entity '(\w+)'")
-_MAX_SIZE = re.compile(r"maximum (request length|message size)|message size quota", re.IGNORECASE)
+_MAX_SIZE = re.compile(r"(the )?maximum (request length|message size)", re.IGNORECASE)
 
 
 def classify(status: int, code: str, message: str, retry_after: float | None = None) -> Fault:
@@ -134,10 +140,10 @@ def classify(status: int, code: str, message: str, retry_after: float | None = N
     found = _TABLE.get((code, status)) or _TABLE.get((code, None)) or _STATUS.get(status)
     if found is None:
         found = (Kind.TRANSIENT, _BUSY) if status >= 500 else (Kind.CONFIGURATION, _NO_TABLE)
-    kind, text = found
-    if kind is Kind.ROW and (column := _NO_SUCH_COLUMN.search(message)):
+    kind, text = _STATUS[413] if status == 413 else found
+    if kind is Kind.ROW and code in _TOLD_BY_WORDS and (column := _NO_SUCH_COLUMN.search(message)):
         kind, text = Kind.CONFIGURATION, f"{_NO_COLUMN} Column: {next(filter(None, column.groups()))}."
-    elif kind is Kind.ROW and _MAX_SIZE.search(message):
+    elif kind is Kind.ROW and _MAX_SIZE.match(message):
         kind, text = _STATUS[413]
     elif kind is Kind.CONFIGURATION and (privilege := _PRIVILEGE_NAME.search(message)):
         on = f" on table {table.group(1)}" if (table := _PRIVILEGE_TABLE.search(message)) else ""
@@ -157,14 +163,24 @@ def classify_body(status: int, body: bytes, retry_after: str | None = None, *, n
 
 
 def seconds_of(retry_after: str | None, *, now: float = 0.0) -> float | None:
-    """Retry-After in seconds; the header holds seconds or a date (RFC 9110, 10.2.3). Unreadable: None."""
+    """Retry-After in seconds; the header holds seconds or a date (RFC 9110, 10.2.3). Unreadable: None.
+
+    At least a second, so that nobody asks again without a pause; at most an hour, after which it is asked again: no
+    gateway stops the work for years.
+    """
     if not retry_after:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
     except ValueError:
-        pass
+        date = since_1970(retry_after)
+        seconds = math.nan if date is None else date - now
+    return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def since_1970(date: str | None) -> float | None:
+    """A header's date in seconds; None where there is none, or one that cannot be read."""
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except ValueError:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (ValueError, OverflowError):
         return None

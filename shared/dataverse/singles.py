@@ -19,6 +19,7 @@ MOST_HALVINGS = 3
 _OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED, Kind.OVERSIZED}
 """Faults of a part that are a verdict on its row."""
 _PASSING = {Kind.TRANSIENT, Kind.TIMEOUT}
+_GRAVITY = {Kind.CONFIGURATION: 3, Kind.THROTTLED: 2, Kind.TRANSIENT: 1}
 
 
 @dataclass
@@ -50,11 +51,12 @@ class Singles:
 
     def _answered(self, places: list[int], parts: Sequence[batch.Part], *, halvings: int) -> dict[int, Fault | None]:
         answers: dict[int, Fault | None] = {}
+        may_halve = len(places) > 1 and halvings > 0
 
         def call() -> Fault | None:
             still_open = [place for place in places if place not in answers]
             sent_at = self.client.limiter.clock()
-            found = self._exchange([parts[place] for place in still_open])
+            found = self._exchange([parts[place] for place in still_open], may_halve=may_halve)
             if isinstance(found, Fault):
                 return found
             self._take_all(answers, dict(zip(still_open, found, strict=False)), sent_at)
@@ -62,7 +64,7 @@ class Singles:
                 raise AmbiguousError(f"{self.table}: Dataverse left parts of a batch unanswered.")
             return None
 
-        fault = self.client.patience.persist(lambda: self._watched(call, may_halve=len(places) > 1 and halvings > 0))
+        fault = self.client.patience.persist(lambda: self._watched(call, may_halve=may_halve))
         if fault is None:
             return answers
         if len(places) == 1:
@@ -103,26 +105,19 @@ class Singles:
         if self.client.bypass_in_force and any(refuses_bypass(fault) for fault in stops):
             self.client.stop_bypassing()
             raise TransientError(f"{self.table}: tried again with the environment's custom logic.")
-        fault = max(stops, key=lambda stop: (stop.kind is Kind.CONFIGURATION, stop.retry_after or 0.0))
+        fault = max(stops, key=lambda stop: (_GRAVITY.get(stop.kind, 0), stop.status, stop.retry_after or 0.0))
         self.client.raise_for(fault, self.table, sent_at=sent_at)
         raise TransientError(f"{self.table}: {fault}")
 
-    def _exchange(self, parts: Sequence[batch.Part]) -> list[batch.Answer] | Fault:
-        """The answers to the parts; or the fault of a batch that is too large."""
+    def _exchange(self, parts: Sequence[batch.Part], *, may_halve: bool) -> list[batch.Answer] | Fault:
+        """The answers to the parts; or the fault of a batch that is too large, or takes too long and can be halved."""
         if not self.client.bypass_in_force:
             parts = [replace(part, headers=_without(part.headers, NO_CUSTOM_LOGIC)) for part in parts]
         content_type, body = batch.compose(parts, root=ROOT)
         headers = {"Content-Type": content_type, "Prefer": "odata.continue-on-error"}
         response = self._request(body, headers, len(parts))
         if not response.is_success:
-            fault = self.client.fault(response)
-            if fault.kind is Kind.OVERSIZED:
-                self.sizing.refused_size(len(body))
-            if fault.kind is Kind.TIMEOUT:
-                self.sizing.too_large(len(parts))
-            if fault.kind in {Kind.OVERSIZED, Kind.TIMEOUT}:
-                return fault
-            raise ConfigurationError(f"{self.table}: a batch is refused: {fault}")
+            return self._refused(self.client.fault(response), len(parts), len(body), may_halve=may_halve)
         seconds = response.elapsed.total_seconds()
         self.sizing.answered(len(parts), seconds)
         if self.teaches is not None:
@@ -131,6 +126,19 @@ class Singles:
             return batch.parse(response.headers.get("Content-Type", ""), response.content)
         except ValueError as error:
             raise AmbiguousError(f"{self.table}: the answer to a batch cannot be read: {error}") from error
+
+    def _refused(self, fault: Fault, parts: int, size: int, *, may_halve: bool) -> Fault:
+        if fault.kind is Kind.OVERSIZED:
+            if parts > 1:
+                self.sizing.refused_size(size)
+            return fault
+        if fault.kind is not Kind.TIMEOUT:
+            raise ConfigurationError(f"{self.table}: a batch is refused: {fault}")
+        self.sizing.too_large(parts)
+        self.doubtful = True
+        if may_halve:
+            return fault
+        raise AmbiguousError(f"{self.table}: {fault}")
 
     def _request(self, body: bytes, headers: Mapping[str, str], rows: int) -> httpx.Response:
         try:

@@ -24,6 +24,7 @@ FIRST_SINGLES, SINGLES_SECONDS = 250, 20.0
 _LONGEST_FACTOR = 4.0
 _MEMORY_ROWS = 20_000
 _SURPRISE = 0.05
+_LEAST_BYTES = 100_000  # nothing refuses less for its size
 
 
 class Sizing:
@@ -68,9 +69,9 @@ class Sizing:
             self._rows = min(self._rows, max(1.0, rows / 2))
 
     def refused_size(self, size: int) -> None:
-        """A call of `size` bytes was refused for its size: half of that is the most from now on."""
+        """A call of several rows, of `size` bytes, was refused for its size: half of that is the most from now on."""
         with self._lock:
-            self._most_bytes = min(self._most_bytes or size, max(1, size // 2))
+            self._most_bytes = max(_LEAST_BYTES, min(self._most_bytes or size, size // 2))
 
     def reach(self, records: Sequence[bytes], start: int) -> int:
         """Behind which record the call ends that begins with `start`: one record at least."""

@@ -422,6 +422,23 @@ def test_a_batch_that_takes_too_long_is_halved(client: Client, script: Script, l
     assert [body.count(b"DELETE ") for _, _, _, body in script.asked] == [4, 2, 2]
 
 
+def test_a_gateway_that_gives_up_each_time_is_no_verdict_on_a_row(client: Client, script: Script) -> None:
+    script.answers = [refusal(408)]
+    with pytest.raises(AmbiguousError):
+        delete(client, 4)
+
+
+def test_a_throttled_part_counts_beside_one_that_failed(script: Script) -> None:
+    script.answers = [multipart([500, 429])]
+    limiter = Limiter(8, wait_seconds=1.0)
+    with (
+        Client(URL, address=script.address, tokens=Tokens(), limiter=limiter, timeout=5) as client,
+        pytest.raises(ThrottledError),
+    ):
+        delete(client, 2)
+    assert limiter.hold_seconds() > 3
+
+
 def test_a_gateway_that_waited_in_vain_halves_a_bulk_call(client: Client, script: Script) -> None:
     script.answers = [refusal(504), Answer(status=204)]
     assert upsert(client, 8) == []

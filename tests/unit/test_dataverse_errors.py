@@ -62,10 +62,30 @@ def test_an_answer_without_dataverse_s_error_is_judged_by_its_status(body: bytes
         ("", None),
         ("17", 17.0),
         ("1.5", 1.5),
-        ("-3", 0.0),
+        ("0", 1.0),
+        ("-3", 1.0),
+        ("1000000000", 3600.0),
+        ("inf", None),
+        ("nan", None),
+        ("1e400", None),
         ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0),
+        ("Thu, 01 Jan 1970 00:00:05 GMT", 1.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600.0),
         ("soon", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date_of_a_second_to_an_hour(header: str | None, seconds: float | None) -> None:
     assert seconds_of(header, now=10.0) == seconds
+
+
+@pytest.mark.parametrize("value", ["Invalid property 'Anna'", "maximum message size", "prvSecret"])
+@pytest.mark.parametrize("code", ["0x80060892", "0x80040265"])
+def test_a_customer_s_value_in_a_message_decides_nothing(value: str, code: str) -> None:
+    fault = classify(412, code, f"A record that has the attribute values Name: {value} already exists.")
+    assert fault.kind is Kind.ROW
+    assert value not in str(fault)
+    assert "Anna" not in str(fault)
+
+
+def test_a_body_that_is_too_large_is_so_whatever_its_code() -> None:
+    assert classify(413, "0x80040265", "The request body is too large.").kind is Kind.OVERSIZED

@@ -49,9 +49,9 @@ def test_a_call_that_took_too_long_is_halved_and_grows_again() -> None:
 
 def test_what_was_refused_for_its_size_is_not_sent_again() -> None:
     sizing = answered(Sizing(), 20, request=0.0, row=0.0)
-    records = [b"x" * 10] * MOST_ROWS
+    records = [b"x" * 1_000] * MOST_ROWS
     assert sizing.reach(records, 0) == MOST_ROWS
-    sizing.refused_size(8_000)
+    sizing.refused_size(800_000)
     assert sizing.reach(records, 0) == 400
     assert sizing.reach(records, 900) == MOST_ROWS
     answered(sizing, 20, request=0.0, row=0.0)
@@ -60,11 +60,18 @@ def test_what_was_refused_for_its_size_is_not_sent_again() -> None:
 
 def test_a_row_that_is_too_large_by_itself_is_sent_alone_and_does_not_narrow_the_others() -> None:
     sizing = answered(Sizing(), 20, request=0.0, row=0.0)
-    for size in (17_000, 13_000, 11_000, 10_000):  # halves, down to the row
+    for size in (1_700_000, 1_300_000, 1_100_000):  # halves, down to the row
         sizing.refused_size(size)
-    records = [b"x" * 10_000, *[b"x" * 10] * 600]
+    records = [b"x" * 1_000_000, *[b"x" * 1_000] * 600]
     assert sizing.reach(records, 0) == 1
-    assert sizing.reach(records, 1) == 501
+    assert sizing.reach(records, 1) == 551
+
+
+def test_no_refusal_makes_calls_smaller_than_anything_refuses() -> None:
+    sizing = answered(Sizing(), 20, request=0.0, row=0.0)
+    for _ in range(9):
+        sizing.refused_size(200)
+    assert sizing.reach([b"x" * 100] * MOST_ROWS, 0) == MOST_ROWS
 
 
 def test_a_single_row_is_the_least() -> None:
