@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 import httpx
 
 from shared.dataverse.connections import Connections
-from shared.dataverse.errors import AmbiguousError, Fault, Kind, classify_body
+from shared.dataverse.errors import AmbiguousError, Fault, Kind, classify_body, since_1970
 from shared.dataverse.limiter import Limiter, Slot
 from shared.dataverse.patience import Patience
 from shared.errors import ConfigurationError, ThrottledError, TransientError
@@ -156,9 +156,9 @@ class Client:
 
     def fault(self, response: httpx.Response) -> Fault:
         """What a refused request means."""
-        return classify_body(
-            response.status_code, response.content, response.headers.get("Retry-After"), now=time.time()
-        )
+        served = since_1970(response.headers.get("Date"))  # a Retry-After with a date is one of the service's clock
+        now = time.time() if served is None else served
+        return classify_body(response.status_code, response.content, response.headers.get("Retry-After"), now=now)
 
     def expect(self, response: httpx.Response, what: str) -> None:
         """Raise ConfigurationError for a refusal where none is expected. `what` names it in the message."""

@@ -14,8 +14,9 @@ from enum import StrEnum
 
 from shared.errors import TransientError
 
-SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3600.0
+LONGEST_WAIT = 3600.0
 """The seconds that are believed of a Retry-After."""
+_NO_WAIT, _INSTEAD = 0.1, 1.0
 
 
 class Kind(StrEnum):
@@ -165,8 +166,8 @@ def classify_body(status: int, body: bytes, retry_after: str | None = None, *, n
 def seconds_of(retry_after: str | None, *, now: float = 0.0) -> float | None:
     """Retry-After in seconds; the header holds seconds or a date (RFC 9110, 10.2.3). Unreadable: None.
 
-    At least a second, so that nobody asks again without a pause; at most an hour, after which it is asked again: no
-    gateway stops the work for years.
+    A second where it asks for none, so that nobody asks again without a pause; at most an hour, after which it is asked
+    again: no gateway stops the work for years.
     """
     if not retry_after:
         return None
@@ -175,7 +176,9 @@ def seconds_of(retry_after: str | None, *, now: float = 0.0) -> float | None:
     except ValueError:
         date = since_1970(retry_after)
         seconds = math.nan if date is None else date - now
-    return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT) if math.isfinite(seconds) else None
+    if not math.isfinite(seconds):
+        return None
+    return min(seconds, LONGEST_WAIT) if seconds >= _NO_WAIT else _INSTEAD
 
 
 def since_1970(date: str | None) -> float | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shared.dataverse.errors import seconds_of
+from shared.dataverse.errors import seconds_of, since_1970
 from shared.errors import ConfigurationError, ThrottledError, TransientError
 
 _log = logging.getLogger(__name__)
@@ -206,7 +206,9 @@ def _session(last: _Last, *, use_proxies: bool) -> Any:
             options["timeout"] = options.get("timeout") or _SIGN_IN_SECONDS
             answer = super().send(*arguments, **options)
             last.status = answer.status_code
-            last.retry_after = seconds_of(answer.headers.get("Retry-After"), now=time.time())
+            served = since_1970(answer.headers.get("Date"))
+            now = time.time() if served is None else served
+            last.retry_after = seconds_of(answer.headers.get("Retry-After"), now=now)
             return answer
 
     session = requests.Session()
