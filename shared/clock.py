@@ -10,7 +10,8 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 _SENT = "hydration.sent"
-_TOLERANCE = timedelta(seconds=2)  # the Date header has whole seconds; smaller differences are noise
+TOLERANCE = timedelta(seconds=2)
+"""The Date header has whole seconds: smaller differences are noise. So far a worker's clock may be off."""
 
 
 class Clock:
@@ -28,8 +29,8 @@ class Clock:
         """Take over the service's time where ours differs by more than its resolution."""
         offset = served - datetime.now(UTC)
         with self._lock:
-            if abs(offset - self._offset) > _TOLERANCE:
-                self._offset = offset if abs(offset) > _TOLERANCE else timedelta()
+            if abs(offset - self._offset) > TOLERANCE:
+                self._offset = offset if abs(offset) > TOLERANCE else timedelta()
 
 
 class ServerTimePolicy(SansIOHTTPPolicy):  # type: ignore[type-arg]
@@ -46,5 +47,5 @@ class ServerTimePolicy(SansIOHTTPPolicy):  # type: ignore[type-arg]
     def on_response(self, request: PipelineRequest, response: PipelineResponse) -> None:  # type: ignore[type-arg]
         """Called by the pipeline for every answer. An answer that took long tells the time of long ago."""
         date, sent = response.http_response.headers.get("Date"), request.context.get(_SENT)
-        if date and sent is not None and datetime.now(UTC) - sent < _TOLERANCE:
+        if date and sent is not None and datetime.now(UTC) - sent < TOLERANCE:
             self._clock.learn(parsedate_to_datetime(date))

@@ -6,6 +6,9 @@ HydrationThrottling   partition = organization and user: `hold`, until when noth
 A hold is written at once and never made shorter. It is read right before a request, at most once a second. Whoever
 counts the workers removes the rows of those that are long gone. A table that does not answer never keeps a request
 from being sent: what is known counts, and the table is left alone for a while.
+
+Clocks may be wrong: the time is taken after the table's answer, which corrects the clock. From when it is heard a hold
+lasts no longer than what was told, and an hour at most; what is dated in the future is replaced or removed.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.core.exceptions import AzureError
 from azure.data.tables import TableServiceClient
 
-from shared.clock import Clock
+from shared.clock import TOLERANCE, Clock
+from shared.dataverse.errors import LONGEST_WAIT
 from shared.dataverse.limiter import News
 from shared.errors import ConflictError, NotFoundError, TransientError
 from shared.runs.entities import key
@@ -39,6 +43,11 @@ QUIET_SECONDS = 10.0
 """How long a table that did not answer is left alone."""
 _ANSWER_SECONDS = 2.0
 _ATTEMPTS = 5
+_ALMOST = 1.0  # second: who is told of the same refusal that much later tells nobody
+_APART = 2 * TOLERANCE
+"""How far the clocks of two workers may be apart."""
+_NO_TABLE = (NotFoundError, ConflictError)  # the second from a transaction
+_LONGEST = timedelta(seconds=LONGEST_WAIT)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,18 @@ class Hold:
     since: datetime | None = None
     worker: str = ""
     etag: str = ""
+
+    def left(self, now: datetime) -> timedelta:
+        """How long it still lasts, by a clock that may be behind or ahead of the one that it was written by."""
+        if self.until is None or self.since is None or self.until <= now - _APART:
+            return timedelta()
+        return min(self.until - now, self.until - self.since, _LONGEST) + _APART
+
+    def stands(self, now: datetime) -> bool:
+        """Whether a right clock can have written it."""
+        if self.until is None or self.since is None:
+            return False
+        return self.since <= now + _APART and self.until - self.since <= _LONGEST
 
 
 @dataclass(frozen=True)
@@ -91,16 +112,19 @@ class Workers:
         self._busy = threading.Lock()
         self._look_at = self._count_at = self._write_at = ticks()
         self._known: datetime | None = None
-        self._made = False
+        self._told_until = ticks()
 
     def tell(self, seconds: float) -> None:
         """Write that nothing may be sent for so long, unless a longer hold stands there."""
-        if self._ticks() < self._write_at:
+        ticks = self._ticks()
+        seconds = min(seconds, LONGEST_WAIT)
+        if not seconds > 0 or ticks < self._write_at or ticks + seconds - _ALMOST <= self._told_until:
             return
-        now = self._clock.now()
+        told_until, self._told_until = self._told_until, ticks + seconds  # others that were told the same need not
         with self._tolerant("tell") as trouble:
-            self._write(Hold(now + timedelta(seconds=seconds), now, self._worker))
+            self._write(timedelta(seconds=seconds))
         if trouble:
+            self._told_until = told_until
             self._write_at = self._ticks() + QUIET_SECONDS
 
     def hear(self) -> News | None:
@@ -125,25 +149,28 @@ class Workers:
         if found.until is not None and found.until != self._known:
             self._known = found.until
             if found.worker != self._worker:
-                seconds = max(0.0, (found.until - self._clock.now()).total_seconds())
+                seconds = found.left(self._clock.now()).total_seconds()
         workers = self._count(found) if count else None
         return News(seconds, workers) if seconds > 0 or workers is not None else None
 
     def _count(self, hold: Hold) -> int:
         """Say that this worker is there, and count those that said so lately. Nobody could during a hold."""
         self._count_at = self._ticks() + COUNT_SECONDS
-        now = self._clock.now()
-        self._table.put(Alive(self._worker, now), self._partition, f"worker {key(self._worker)}")
+        self._table.put(Alive(self._worker, self._clock.now()), self._partition, f"worker {key(self._worker)}")
         condition = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
         rows = self._table.query(Alive, condition, partition=self._partition, low="worker ", high="worker!")
+        now = self._clock.now()
         patience = ALIVE_FOR
-        if hold.until is not None and hold.since is not None and now < hold.until + ALIVE_FOR:
+        if hold.until is not None and hold.since is not None and hold.stands(now) and now < hold.until + ALIVE_FOR:
             patience += hold.until - hold.since
+        lately = {self._worker}
         for row in rows:
-            if row.seen is None or now - row.seen > GONE_AFTER:
+            silent = now - row.seen if row.seen is not None else timedelta.max
+            if -_APART <= silent <= patience:
+                lately.add(row.worker)
+            elif not -_APART <= silent <= GONE_AFTER:
                 self._remove(row)
-        lately = {row.worker for row in rows if row.seen is not None and now - row.seen <= patience}
-        return len(lately | {self._worker})
+        return len(lately)
 
     def _remove(self, row: Alive) -> None:
         try:
@@ -151,36 +178,38 @@ class Workers:
         except (ConflictError, NotFoundError):
             return  # it is back, or somebody else removed it
 
-    def _write(self, told: Hold) -> None:
+    def _write(self, lasts: timedelta) -> None:
         for _ in range(_ATTEMPTS):
             found = self._table.get(Hold, self._partition, "hold") or Hold()
-            if found.until is not None and told.until is not None and found.until >= told.until:
+            now = self._clock.now()  # corrected by the answer just now
+            if found.until is not None and found.until >= now + lasts and found.stands(now):
                 return
             try:
-                self._table.write(Write(told, self._partition, "hold", found.etag))
+                self._table.write(Write(Hold(now + lasts, now, self._worker), self._partition, "hold", found.etag))
             except ConflictError:
                 continue  # another worker was told at the same moment
+            except NotFoundError:
+                if self._make():
+                    continue
+                raise
             return
 
     @contextmanager
     def _tolerant(self, what: str) -> Iterator[list[str]]:
-        """Collects what went wrong instead of raising it. The first time it may be that there is no table yet."""
+        """Collects what went wrong instead of raising it; where there is no table, it is made."""
         trouble: list[str] = []
         try:
             yield trouble
         except (TransientError, NotFoundError) as error:
             self._count_at = self._ticks()
-            if self._made or not self._make():
+            if not (isinstance(error, _NO_TABLE) and self._make()):
                 trouble.append(str(error))
                 _log.warning("throttling.not_shared", extra={"doing": what, "reason": str(error)})
 
     def _make(self) -> bool:
+        """Make the table: there was none yet, or somebody deleted it."""
         try:
             self._client.create_table(NAME)
-        except ResourceExistsError:
-            self._made = True
+        except AzureError:  # it is there; or it is still being deleted
             return False
-        except AzureError:
-            return False
-        self._made = True
         return True
