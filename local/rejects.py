@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
@@ -18,19 +19,26 @@ from shared.runs.entities import key
 SHOWN = 5
 """Rejects of a task that are printed; all of them are in the file."""
 
+_GUARD = re.compile(r"(?<![^;\t\r\n])'")
+
 
 def show(stack: Stack, run: Run, console: Console, folder: Path | None) -> None:
     """Print the first rejects of each task; with a folder, keep all as `<run>-<task>.csv` in it."""
     for task, content in _reports(stack, run):
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
         console.print(f"  Rejected by {task}: {len(rows):,}", highlight=False)
         for row in rows[:SHOWN]:
-            where = f"{row['source_key'] or row['guid']}"
-            what = f"{row['column']}: {row['message']}" if row["column"] else row["message"]
-            console.print(Text(f"    {where}  {what}"))
+            console.print(Text(f"    {line(row)}"))
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{run['id']}-{task}.csv").write_bytes(content)
+
+
+def line(row: Mapping[str, str]) -> str:
+    """What is printed of a reject, without the apostrophes that guard spreadsheets (README, Rejected rows)."""
+    told = {name: _GUARD.sub("", cell) for name, cell in row.items()}
+    what = f"{told['column']}: {told['message']}" if told["column"] else told["message"]
+    return f"{told['source_key'] or told['guid']}  {what}"
 
 
 def _reports(stack: Stack, run: Run) -> Iterator[tuple[str, bytes]]:

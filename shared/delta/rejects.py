@@ -14,9 +14,10 @@ gave none), or the plan's word for the kind of fault:
 - too_long, out_of_range, too_precise: the column does not take so long a text, such a number or date, such decimals
 - invalid: anything else
 
-Nothing in it is taken for a formula: before a cell that begins as one, and before one that begins with an apostrophe,
-stands an apostrophe. A program takes one away from every cell that begins with one, and has the text as it was. A
-negative number stays as it is: a spreadsheet takes it for that number and nothing else.
+Nothing in it is taken for a formula, also where a spreadsheet splits lines at `;` or tabs instead, and so knows no cell
+of ours: at the beginning of a cell, and behind each `;`, tab and line end in it, an apostrophe stands before what could
+be a formula and before an apostrophe. A program takes one away at each of these places where one stands, and has the
+text as it was. A negative number alone in its cell stays as it is: no spreadsheet takes it for anything else.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ _NAMED = (
 
 # What makes a cell a formula, after all that spreadsheets may leave out before it; full-width and small forms too.
 _SIGNS = r"=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}\x{FE66}\x{FE62}\x{FE63}\x{FE6B}\x{2212}"
-_FORMULA = rf"^(['\x00-\x1f\x7f]|[\s\p{{Z}}\p{{C}}]*[{_SIGNS}])"
+_FORMULA = rf"^(['\x00-\x1f\x7f]|[\s\p{{Z}}\p{{C}}\"]*[{_SIGNS}])"
+# The same behind what ends a cell for those who split elsewhere; of a cell that begins so its quotes are left out. What
+# ends a cell is not passed over: the apostrophe stands behind the last of such characters.
+_PASSED = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\p{Z}\p{Cf}\p{Co}\"]*"
+_INNER = rf"([;\t\r\n])('|{_PASSED}[{_SIGNS}])"
 _NUMBER = r"-[0-9]{1,15}(\.[0-9]{1,15})?"
 
 
@@ -102,10 +107,11 @@ def write(connection: duckdb.DuckDBPyConnection, refused: Path, delta: Path, fil
 
 
 def harmless(c: str) -> str:
-    """SQL: the text, with an apostrophe before it where a spreadsheet could take it for a formula."""
+    """SQL: the text, with an apostrophe before all that a spreadsheet could take for a formula."""
+    guarded = rf"regexp_replace({c}, {sql.text(_INNER)}, '\1''\2', 'g')"
     return (
-        f"CASE WHEN regexp_full_match({c}, '{_NUMBER}') OR NOT regexp_matches({c}, {sql.text(_FORMULA)}) THEN {c} "
-        f"ELSE '''' || {c} END"
+        f"CASE WHEN regexp_full_match({c}, '{_NUMBER}') OR NOT regexp_matches({c}, {sql.text(_FORMULA)}) "
+        f"THEN {guarded} ELSE '''' || {guarded} END"
     )
 
 
