@@ -15,7 +15,7 @@ from shared.lake.storage import blob_service
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
-_CONFLICT = 409  # a folder that is not empty, a legal hold, a lease
+_NOT_NOW = frozenset({409, 412})  # a folder that is not empty, a legal hold; a lease
 
 
 class Blobs:
@@ -61,7 +61,7 @@ class Blobs:
             except ResourceNotFoundError:
                 return
             except HttpResponseError as fault:
-                if fault.status_code != _CONFLICT:
+                if fault.status_code not in _NOT_NOW:
                     raise
                 _log.warning("blob.not_deleted", extra={"path": path, "code": str(getattr(fault, "error_code", ""))})
 
