@@ -7,7 +7,7 @@ there, the next look finds what was not deleted yet.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,6 @@ from shared.errors import ConflictError, HydrationError, NotFoundError
 from shared.runs import leftovers, paths
 from shared.runs.leftovers import Ended
 from shared.runs.model import Files, Run, Task
-from shared.runs.store import Pointer
 from shared.services import Services
 
 _log = logging.getLogger(__name__)
@@ -141,21 +140,28 @@ def _confirmable(services: Services, run: Run) -> list[Task]:
 
 
 def _tidy_states(services: Services, share: _Share) -> None:
-    """Delete applied states that a newer one has replaced. Who needs one is looked up after it was found."""
+    """Delete applied states that a newer one has replaced. Who needs one is looked up after it was found.
+
+    What a run commits and ends with between the looks at pointers and at open runs would be in neither: where pointers
+    have changed meanwhile, the next look decides. A run that opens later is planned against what they name.
+    """
     if not share.left:
         return
     limit = _limit(services)
     old = [(path, written) for path, written in services.blobs.list(paths.STATES) if written < limit]
     if not old:
         return
-    pointers = _pointers(services, [path for path, _ in old])
-    named = {path for pointer in pointers for path in (pointer.path, pointer.refused)}
+    named = _named(services, old)
     opened = [run for one in _environments(services) for run in services.store.past.open_runs(one)]
     bases = {task.base_state for run in opened for task in services.store.tasks(run.id)}
+    if _named(services, old) != named:
+        return
     for path in share.take(leftovers.states_to_delete(old, named | bases, [run.id for run in opened], limit)):
         services.blobs.delete(path)
 
 
-def _pointers(services: Services, states: list[str]) -> Iterator[Pointer]:
-    for organization in {path.split("/")[1] for path in states}:
-        yield from services.store.all_pointers(organization)
+def _named(services: Services, states: list[tuple[str, datetime]]) -> set[str]:
+    """What the pointers of the organizations name that the states belong to."""
+    organizations = {path.split("/")[1] for path, _ in states}
+    pointers = [pointer for each in organizations for pointer in services.store.all_pointers(each)]
+    return {path for pointer in pointers for path in (pointer.path, pointer.refused)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,6 +13,9 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, Serv
 from shared import retention
 from shared.blobs import Blobs
 from shared.errors import ConflictError, TransientError
+from shared.runs import paths
+from shared.runs.model import Run
+from shared.runs.store import Pointer
 from shared.services import Services
 
 
@@ -34,8 +38,11 @@ def test_what_is_gone_is_deleted() -> None:
     blobs(failing(ResourceNotFoundError("gone"), 404)).delete("a")
 
 
-def test_a_folder_that_is_not_empty_or_a_blob_under_a_hold_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    blobs(failing(HttpResponseError("not empty"), 409)).delete("a")
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_folder_that_is_not_empty_and_a_blob_that_is_held_or_leased_are_left(
+    caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    blobs(failing(HttpResponseError("not now"), status)).delete("a")
     assert [record.message for record in caplog.records] == ["blob.not_deleted"]
 
 
@@ -64,3 +71,44 @@ def test_one_environments_trouble_leaves_the_others(monkeypatch: pytest.MonkeyPa
     )
     retention.tidy(cast("Services", services))
     assert seen == ["a", "b", "c", "states"]
+
+
+NOW = datetime(2026, 11, 2, 3, tzinfo=UTC)
+REPLACED, COMMITTED = (paths.state("org", "msdynci", "contact", run, "a1") for run in ("1", "2"))
+
+
+class Late:
+    """A run that uploaded a state long ago commits it and ends, right before open runs are looked at."""
+
+    def __init__(self) -> None:
+        self.pointer = Pointer(path=REPLACED)
+        self.deleted: list[str] = []
+        hydration = SimpleNamespace(retention_days=30, environments={"e": None})
+        self.services = cast(
+            "Services",
+            SimpleNamespace(
+                clock=SimpleNamespace(now=lambda: NOW),
+                settings=SimpleNamespace(hydration=hydration),
+                blobs=SimpleNamespace(list=self.states, delete=self.deleted.append),
+                store=SimpleNamespace(
+                    environments=list,
+                    all_pointers=lambda _: [self.pointer],
+                    past=SimpleNamespace(open_runs=self.end),
+                ),
+            ),
+        )
+
+    def states(self, _: str) -> list[tuple[str, datetime]]:
+        return [(path, NOW - timedelta(days=31)) for path in (REPLACED, COMMITTED) if path not in self.deleted]
+
+    def end(self, _: str) -> list[Run]:
+        self.pointer = Pointer(path=COMMITTED)
+        return []
+
+
+def test_a_state_that_is_committed_while_it_looks_is_not_deleted() -> None:
+    late = Late()
+    retention._tidy_states(late.services, retention._Share(10))
+    assert late.deleted == []
+    retention._tidy_states(late.services, retention._Share(10))
+    assert late.deleted == [REPLACED]
