@@ -91,22 +91,28 @@ def measure(world: World, kind: str, *, users: int = 1, seconds: float | None = 
 
 
 def _options(world: World) -> list[str]:
-    limits, costs = world.limits, world.costs
-    scaled = {"window": limits.window, "execution": limits.execution or 0.0, "longest": limits.longest}
-    named: list[tuple[str, str, float | None]]
-    named = [("--limit", name, value / SCALE) for name, value in scaled.items()]
-    named += [("--limit", "requests", limits.requests), ("--limit", "concurrent", limits.concurrent)]
-    named += [("--limit", "resolution", STEP)]
-    named += [
-        ("--limit", "grace", limits.grace / SCALE + WAY),
-        ("--cost", "cores", costs.cores),
-        ("--cost", "jitter", costs.jitter),
+    limits = {
+        "window": world.limits.window / SCALE,
+        "requests": world.limits.requests,
+        "execution": (world.limits.execution or 0.0) / SCALE,
+        "concurrent": world.limits.concurrent,
+        "grace": world.limits.grace / SCALE + WAY,
+        "longest": world.limits.longest / SCALE,
+        "resolution": STEP,
+    }
+    costs = {
+        "request": world.costs.request / SCALE,
+        "row": world.costs.row,  # stays: there are fewer of them in a call
+        "cores": world.costs.cores,
+        "jitter": world.costs.jitter,
+    }
+    return [
+        *(f"--limit={name}={value}" for name, value in limits.items()),
+        *(f"--cost={name}={value}" for name, value in costs.items()),
+        f"--latency={1000 * world.latency / SCALE}",
+        f"--servers={world.servers}",
+        f"--dop-hint={world.hint}",
     ]
-    # A row's price stays: there are fewer of them in a call.
-    named += [("--cost", "request", costs.request / SCALE), ("--cost", "row", costs.row)]
-    found = [text for option, name, value in named for text in (option, f"{name}={value}")]
-    found += ["--latency", str(1000 * world.latency / SCALE), "--servers", str(world.servers)]
-    return [*found, "--dop-hint", str(world.hint)]
 
 
 def _together(senders: Sequence[_Sender], until: float) -> None:
