@@ -144,7 +144,7 @@ class _Sending:
             self._chunk = self._claim(self._chunk, begun=max(end, self._chunk.begun))
             faults = self._call(writer, records[start:end])
             self._note(start, end, records, faults)
-            self._chunk = replace(self._chunk, sent=end)
+            self._chunk = replace(self._chunk, sent=end, tries=1)  # tries since something last went through
 
     def _writer(self) -> Writer:
         """For one call: with the application user that has the most capacity free."""

@@ -12,13 +12,13 @@ from shared.dataverse import batch
 from shared.dataverse.client import NO_CUSTOM_LOGIC, ROOT, Client, refuses_bypass
 from shared.dataverse.errors import AmbiguousError, Fault, Kind, classify_body
 from shared.dataverse.sizing import Sizing
-from shared.errors import ConfigurationError, TransientError
+from shared.errors import ConfigurationError, ThrottledError, TransientError
 
 Before = Callable[[], None]
 MOST_HALVINGS = 3
 _OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED, Kind.OVERSIZED}
 """Faults of a part that are a verdict on its row."""
-_PASSING = {Kind.TRANSIENT, Kind.TIMEOUT}
+_FINAL_PARTS = 20
 _GRAVITY = {Kind.CONFIGURATION: 3, Kind.THROTTLED: 2, Kind.TRANSIENT: 1}
 
 
@@ -27,8 +27,8 @@ class Singles:
     """Single requests to one table. `before` is called right before every sending.
 
     `teaches` is the size of the bulk calls to the same table, which are faster. `final`: this was tried often; a part
-    that fails for a passing reason while others do not is refused. `doubtful`: some request got no answer,
-    so its parts may have been carried out before they were sent again.
+    that by itself fails for a passing reason, and for as long as patience lasts, while others do not, is refused.
+    `doubtful`: some request got no answer, so its parts may have been carried out before they were sent again.
     """
 
     client: Client
@@ -42,38 +42,76 @@ class Singles:
     def send(self, parts: Sequence[batch.Part]) -> dict[int, Fault | None]:
         """The fault of every part, by its place; None where it succeeded. Raises as `Client.request` does."""
         answers: dict[int, Fault | None] = {}
-        start, bodies = 0, [part.body for part in parts]
+        bodies = [part.body for part in parts]
+        trouble: TransientError | None = None
+        start = 0
         while start < len(parts):
             end = self.sizing.reach(bodies, start)
-            answers |= self._answered(list(range(start, end)), parts, halvings=MOST_HALVINGS)
+            if self.final:
+                end = min(end, start + _FINAL_PARTS)
+            try:
+                self._send(range(start, end), parts, answers)
+            except ThrottledError:
+                raise
+            except TransientError as error:
+                if not self.final:
+                    raise
+                trouble = error
             start = end
+        if trouble is not None:
+            self._send_alone(parts, answers, trouble)
         return answers
 
-    def _answered(self, places: list[int], parts: Sequence[batch.Part], *, halvings: int) -> dict[int, Fault | None]:
-        answers: dict[int, Fault | None] = {}
+    def _send_alone(
+        self, parts: Sequence[batch.Part], answers: dict[int, Fault | None], trouble: TransientError
+    ) -> None:
+        """Send what has no answer part by part. If others have one, it is not the service: who fails now is refused."""
+        if not answers:
+            raise trouble
+        for place in [place for place in range(len(parts)) if place not in answers]:
+            try:
+                self._send([place], parts, answers)
+            except ThrottledError:
+                raise
+            except TransientError as error:
+                self.doubtful = True
+                answers[place] = Fault(Kind.TRANSIENT, 0, "", str(error), "")
+
+    def _send(
+        self,
+        places: Sequence[int],
+        parts: Sequence[batch.Part],
+        answers: dict[int, Fault | None],
+        *,
+        halvings: int = MOST_HALVINGS,
+    ) -> None:
+        """Send parts in one batch, in halves where that takes too long; into `answers`."""
         may_halve = len(places) > 1 and halvings > 0
 
+        def still_open() -> list[int]:
+            return [place for place in places if place not in answers]
+
         def call() -> Fault | None:
-            still_open = [place for place in places if place not in answers]
+            asked = still_open()
             sent_at = self.client.limiter.clock()
-            found = self._exchange([parts[place] for place in still_open], may_halve=may_halve)
+            found = self._exchange([parts[place] for place in asked], may_halve=may_halve)
             if isinstance(found, Fault):
                 return found
-            self._take_all(answers, dict(zip(still_open, found, strict=False)), sent_at)
-            if len(answers) < len(places):
+            self._take_all(answers, dict(zip(asked, found, strict=False)), sent_at)
+            if still_open():
                 raise AmbiguousError(f"{self.table}: Dataverse left parts of a batch unanswered.")
             return None
 
         fault = self.client.patience.persist(lambda: self._watched(call, may_halve=may_halve))
         if fault is None:
-            return answers
-        if len(places) == 1:
-            return {places[0]: fault}
-        still_open = [place for place in places if place not in answers]
-        middle = len(still_open) // 2
-        for half in (still_open[:middle], still_open[middle:]):
-            answers |= self._answered(half, parts, halvings=halvings - 1) if half else {}
-        return answers
+            return
+        left = still_open()
+        if len(left) == 1 and fault.kind is Kind.OVERSIZED:
+            answers[left[0]] = fault
+            return
+        middle = len(left) // 2
+        for half in filter(None, (left[:middle], left[middle:])):
+            self._send(half, parts, answers, halvings=halvings - 1)
 
     def _watched(self, call: Callable[[], Fault | None], *, may_halve: bool) -> Fault | None:
         try:
@@ -86,19 +124,15 @@ class Singles:
 
     def _take_all(self, answers: dict[int, Fault | None], found: dict[int, batch.Answer], sent_at: float) -> None:
         """Note every definite answer, then raise what speaks against going on."""
-        stops: dict[int, Fault] = {}
+        stops: list[Fault] = []
         for place, answer in found.items():
             fault = _fault(answer)
             if fault is None or fault.kind in _OF_ROWS:
                 answers[place] = fault
             else:
-                stops[place] = fault
-        passing = [place for place, fault in stops.items() if fault.kind in _PASSING]
-        if self.final and answers and passing:  # the others have an answer: it is these rows, not the service
-            self.doubtful = True
-            answers |= {place: stops.pop(place) for place in passing}
+                stops.append(fault)
         if stops:
-            self._stop(list(stops.values()), sent_at)
+            self._stop(stops, sent_at)
 
     def _stop(self, stops: list[Fault], sent_at: float) -> None:
         """Raise the gravest of the faults; of those that ask to wait the longest, so that it is noted once."""

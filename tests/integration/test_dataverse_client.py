@@ -464,10 +464,22 @@ def final(client: Client) -> bulk.Writer:
 
 
 def test_a_row_that_always_fails_for_the_moment_is_refused_in_the_end(client: Client, script: Script) -> None:
-    script.answers = [multipart([204, 404, 204], body=SLOW)]
+    script.answers = [multipart([204, 404, 204], body=SLOW), multipart([404], body=SLOW)]
     faults = final(client).upsert(records(3), key="contactid")
     assert [(fault.index, fault.kind, fault.uncertain) for fault in faults] == [(1, "rejected", True)]
-    assert [path.rpartition("/")[2] for _, path, _, _ in script.asked] == ["$batch"]
+    assert {path.rpartition("/")[2] for _, path, _, _ in script.asked} == {"$batch"}
+
+
+def test_a_row_that_outlasts_the_time_limit_is_refused_in_the_end(client: Client, script: Script) -> None:
+    late, done = refusal(504), multipart([204])
+    script.answers = [*[late] * 7, done, *[late] * 4, done]  # halves of the first twenty, the last one, each by itself
+    faults = final(client).upsert(records(21), key="contactid")
+    assert [(fault.index, fault.kind, fault.uncertain) for fault in faults] == [(0, "rejected", True)]
+
+
+def test_what_only_failed_for_the_moment_is_no_reject(client: Client, script: Script) -> None:
+    script.answers = [multipart([204, 404], body=SLOW), multipart([204])]
+    assert final(client).upsert(records(2), key="contactid") == []
 
 
 def test_a_service_that_fails_for_the_moment_refuses_no_row(client: Client, script: Script) -> None:
