@@ -50,7 +50,7 @@ class RowFault:
 
 
 UPSERT, UPDATE, DELETE = "UpsertMultiple", "UpdateMultiple", "DELETE"
-_PATCH = "PATCH"
+_PATCH, _ODATA = "PATCH", "OData-Version"
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,9 @@ class _Write:
                 if error.timed_out and may_halve:
                     return Fault(Kind.TIMEOUT, 0, "", str(error), "")
                 raise
+            if response.is_success and not (response.status_code == 204 or _ODATA in response.headers):
+                self.doubtful = True
+                raise AmbiguousError(f"{path}: the answer is not Dataverse's. Is there a proxy or firewall between?")
             fault = None if response.is_success else client.fault(response)
             self._learn(fault, len(rows), len(body), response.elapsed.total_seconds())
             if fault and fault.kind is Kind.TIMEOUT and not may_halve:

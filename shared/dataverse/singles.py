@@ -139,6 +139,7 @@ class Singles:
         if self.client.bypass_in_force and any(refuses_bypass(fault) for fault in stops):
             self.client.stop_bypassing()
             raise TransientError(f"{self.table}: tried again with the environment's custom logic.")
+        self.doubtful = self.doubtful or any(stop.status >= 500 for stop in stops)
         fault = max(stops, key=lambda stop: (_GRAVITY.get(stop.kind, 0), stop.status, stop.retry_after or 0.0))
         self.client.raise_for(fault, self.table, sent_at=sent_at)
         raise TransientError(f"{self.table}: {fault}")

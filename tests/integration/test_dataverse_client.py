@@ -335,6 +335,12 @@ def test_the_body_of_a_bulk_call_is_the_records_unchanged(client: Client, script
     assert headers["mscrm.suppresscallbackregistrationexpanderjob"] == "true"
 
 
+def test_a_page_of_a_proxy_is_no_success(client: Client, script: Script) -> None:
+    script.answers = [Answer(200, "<html>Please sign in</html>", {"Content-Type": "text/html"})]
+    with pytest.raises(AmbiguousError, match="proxy"):
+        upsert(client, 3)
+
+
 def test_nothing_is_sent_for_nothing(client: Client, script: Script) -> None:
     assert upsert(client, 0) == []
     assert bulk.Writer(client, CONTACTS, Sizes(), lambda: None).delete([]) == []
