@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import httpx
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -87,7 +88,8 @@ class Runs:
         """Wait for the end of the run that a landing caused; `seen` is called with every state of it.
 
         `since` is the landing's end; `announce` tells of it once more where no run opens. Several runs may answer one
-        landing: all must end, and the newest covers the others. Raises RunsError when none opens or nothing moves.
+        landing: all must end, and the newest covers the others. Raises RunsError when none opens, or nothing moves and
+        nothing is waited for.
         """
         began = time.monotonic()
         announced, moved, last = began, began, ""
@@ -97,7 +99,7 @@ class Runs:
             if fresh:
                 run = self.get(fresh[0]["id"])
                 seen(run)
-                if (mark := repr(run)) != last:
+                if (mark := repr(run)) != last or waiting(run):
                     moved, last = now, mark
                 answers_all = (
                     not run["fingerprint"]
@@ -142,6 +144,7 @@ class Progress:
         self._console = console
         self._live = Live(console=console, transient=True, refresh_per_second=4) if console.is_terminal else None
         self._said: dict[str, str] = {}
+        self._waited = ""
 
     def __enter__(self) -> Self:
         if self._live:
@@ -156,9 +159,13 @@ class Progress:
 
     def __call__(self, run: Run) -> None:
         """Show this state of the run."""
+        told = waiting(run)
         if self._live:
-            self._live.update(task_table(run))
+            self._live.update(Group(task_table(run), Padding(Text(told), (0, 0, 0, 2))) if told else task_table(run))
             return
+        if told and told != self._waited:
+            self._console.print(f"  {told}", markup=False, highlight=False)
+        self._waited = told
         for task in run["tasks"]:
             if self._said.get(task["name"]) != task["status"]:
                 self._said[task["name"]] = task["status"]
@@ -180,6 +187,11 @@ def task_table(run: Run) -> Table:
         status = Text(task["status"], style=_STYLES.get(task["status"], ""))
         table.add_row(Text(task["name"]), status, *(f"{task[count]:,}" for count in counts))
     return table
+
+
+def waiting(run: Run) -> str:
+    """Until when a run waits and why; empty where it does not."""
+    return str(run["detail"]).rpartition("\n")[2] if run.get("waits_until") else ""
 
 
 def details(run: Run) -> list[str]:

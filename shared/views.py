@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from shared import pause
 from shared.errors import ConfigurationError, NotFoundError
-from shared.runs.model import GROUP, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.runs.model import GROUP, Chunk, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
+from shared.texts import counted
 
 
 def environment_view(services: Services, environment: Environment) -> dict[str, Any]:
@@ -73,8 +75,9 @@ def find_run(services: Services, run_id: str) -> Run:
         raise NotFoundError(_NO_RUN.format(run=run_id, days=days)) from fault
 
 
-def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
-    """One task as JSON, with how far it is while it is being sent."""
+def task_view(services: Services, run: Run, task: Task, chunks: Sequence[Chunk]) -> dict[str, Any]:
+    """One task as JSON, with how far it is and until when it waits while it is being sent."""
+    wait = _wait(chunks, services.clock.now())
     view = {
         "key": task.key,
         "name": task.name,
@@ -84,26 +87,64 @@ def task_view(services: Services, run: Run, task: Task) -> dict[str, Any]:
         **asdict(task.counts),
         "confirmable": task.confirmable,
         "chunks": task.chunks,
+        "waits_until": _time(wait.until),
         "updated": _time(task.updated),
     }
-    if run.phase is Phase.SENDING and task.phase is TaskPhase.PLANNED:
-        done = sum(chunk.done for chunk in services.store.chunks(task))
+    if _is_being_sent(run, task):
+        done = sum(chunk.done for chunk in chunks)
         view["chunks_done"] = done
-        view["detail"] = f"{task.detail} {done:,} of {task.chunks:,} chunks are done."
+        view["detail"] = _lines(f"{task.detail} {done:,} of {task.chunks:,} chunks are done.", wait.sentence)
     if run.files is Files.NONE and (task.counts.rejected or task.counts.held):
         gone = _REJECTS_GONE.format(days=services.settings.hydration.retention_days)
-        view["detail"] = f"{task.detail}\n{gone}"
+        view["detail"] = _lines(task.detail, gone)
     return view
 
 
 def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
-    """One run with its tasks, the profile first, links last."""
+    """One run with its tasks, the profile first, links last, and until when it waits, None: for nothing."""
     tasks = sorted(
         services.store.tasks(run.id), key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name)
     )
+    chunks = {task.key: services.store.chunks(task) if _is_being_sent(run, task) else [] for task in tasks}
+    wait = _wait(chain.from_iterable(chunks.values()), services.clock.now())
     shown = run_view(run, services.store.environment(run.environment))
-    confirmable = sum(task.confirmable for task in tasks)
-    return shown | {"confirmable": confirmable, "tasks": [task_view(services, run, task) for task in tasks]}
+    return shown | {
+        "detail": _lines(shown["detail"], wait.sentence),
+        "waits_until": _time(wait.until),
+        "confirmable": sum(task.confirmable for task in tasks),
+        "tasks": [task_view(services, run, task, chunks[task.key]) for task in tasks],
+    }
+
+
+def _is_being_sent(run: Run, task: Task) -> bool:
+    return run.phase is Phase.SENDING and task.phase is TaskPhase.PLANNED
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """When the next of the chunks that were put off is tried again, and a sentence that says why; empty: none was."""
+
+    until: datetime | None = None
+    sentence: str = ""
+
+
+def _wait(chunks: Iterable[Chunk], now: datetime) -> _Wait:
+    """What has a time but no owner was put off: Dataverse asked for it, or something failed for the moment."""
+    put_off = [
+        (chunk.lease_until, chunk.trouble)
+        for chunk in chunks
+        if not chunk.done and not chunk.owner and chunk.lease_until is not None and chunk.lease_until > now
+    ]
+    if not put_off:
+        return _Wait()
+    until, trouble = min(put_off)
+    minute = (until.astimezone(UTC) + timedelta(seconds=59)).strftime("%H:%M")  # never before its time
+    said = f"{counted(len(put_off), 'chunk')} {'waits' if len(put_off) == 1 else 'wait'} until {minute} UTC"
+    return _Wait(until, f"{said}: {' '.join(trouble.split())}" if trouble else f"{said}.")
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(filter(None, texts))
 
 
 def read_request(content: Any) -> tuple[str, Mode, tuple[str, ...]]:

@@ -257,11 +257,15 @@ def test_a_run_is_shown_with_its_tasks_in_order_and_how_far_they_are(store: Stor
     store.begin_round(run, [*links, task("1", "AlternateKey"), planned])
     store.add_chunks([chunk(planned, number) for number in (1, 2, 3)])
     store.conclude_chunk(store.open_chunks(planned, up_to=ROWS)[0])
-    services = cast("Services", SimpleNamespace(store=store))
+    services = cast("Services", SimpleNamespace(store=store, clock=store.clock))
     shown = views.run_with_tasks(services, run)["tasks"]
     assert [one["name"] for one in shown] == ["CustomerProfile", "AlternateKey", "Link contact", "Link lead"]
     assert (shown[0]["chunks_done"], shown[0]["unchanged"], shown[0]["group"]) == (1, 7, "Dataverse Hydration")
     assert shown[0]["detail"] == "Rows. 1 of 3 chunks are done."
+    until = OPENED.replace(year=2126)
+    store.save_chunk(replace(store.open_chunks(planned, up_to=ROWS)[0], lease_until=until, trouble="Busy."))
+    waiting = views.run_with_tasks(services, run)
+    assert (waiting["detail"], waiting["waits_until"]) == ("1 chunk waits until 03:00 UTC: Busy.", until.isoformat())
     ended = views.run_with_tasks(services, replace(run, phase=Phase.ENDED, status=Status.FAILED))["tasks"]
     assert "chunks_done" not in ended[0]
 

@@ -124,6 +124,37 @@ def test_prints_a_line_per_change_where_there_is_no_terminal() -> None:
     assert out.getvalue().split("\n") == ["  CustomerProfile: Queued", "  CustomerProfile: Successful", ""]
 
 
+WAITING = {"detail": "Stage 1.\n1 chunk waits until 10:42 UTC: Busy.", "waits_until": "2026-11-01T10:41:30Z"}
+
+
+def test_prints_what_a_run_waits_for_once() -> None:
+    out = StringIO()
+    shown = run("1", "Refreshing", task("CustomerProfile", "Refreshing"))
+    with Progress(Console(file=out, width=120)) as progress:
+        for state in (shown, shown | WAITING, shown | WAITING, shown, shown | WAITING):
+            progress(state)
+    told = "  1 chunk waits until 10:42 UTC: Busy."
+    assert out.getvalue().split("\n") == ["  CustomerProfile: Refreshing", told, told, ""]
+
+
+def test_shows_what_a_run_waits_for_below_its_table() -> None:
+    out = StringIO()
+    with Progress(Console(file=out, width=120, force_terminal=True)) as progress:
+        progress(run("1", "Refreshing", task("CustomerProfile", "Refreshing")) | WAITING)
+    assert "1 chunk waits until 10:42 UTC: Busy." in out.getvalue()
+
+
+def test_a_run_that_waits_does_not_stand_still(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.runs_view._STANDSTILL_SECONDS", 0.0)
+    refreshing = run("1", "Refreshing")
+    api.states = [*([[refreshing | WAITING]] * 5), [run("1", "Successful")]]
+    with runs_of(api) as runs:
+        assert runs.follow("E", frozenset(), LANDED, lambda _: None, lambda: None)["status"] == "Successful"
+    api.states = [*([[refreshing]] * 5), [run("1", "Successful")]]
+    with runs_of(api) as runs, pytest.raises(RunsError, match="Nothing has moved"):
+        runs.follow("E", frozenset(), LANDED, lambda _: None, lambda: None)
+
+
 def test_the_title_names_a_mode_that_is_not_the_usual_one() -> None:
     assert str(task_table(run("1", "Successful")).title) == "Run 1: Successful"
     assert str(task_table(run("1", "Successful") | {"mode": "plan"}).title) == "Run 1 (plan): Successful"

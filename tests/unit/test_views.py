@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError
 from shared.runs.entities import to_entity
-from shared.runs.model import Environment, Mode, Phase, Run, Status
-from shared.views import read_request, run_view
+from shared.runs.model import PROFILES, Chunk, Environment, Kind, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.services import Services
+from shared.views import read_request, run_view, run_with_tasks
 
 OPENED = datetime(2026, 11, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -67,6 +69,78 @@ def test_a_run_tells_its_own_where_it_has_ended_or_nothing_is_paused() -> None:
     waiting = Run("x", "e", detail="It waits.")
     assert run_view(waiting, Environment("e"))["detail"] == "It waits."
     assert run_view(replace(waiting, phase=Phase.ENDED, status=Status.FAILED), PAUSED)["detail"] == "It waits."
+
+
+# -- what a run waits for ----------------------------------------------------------------------------------
+
+NOW = OPENED
+SENT = Run("x", "e", status=Status.REFRESHING, phase=Phase.SENDING, detail="Stage 1.")
+BUSY = "https://x.crm.dynamics.com: Dataverse asks to send less. (HTTP 429, code 0x80072322)"
+
+
+def put_off(number: int, minutes: float = 30, trouble: str = BUSY, task: str = "CustomerProfile") -> Chunk:
+    until = NOW + timedelta(minutes=minutes)
+    return Chunk("x", task, "a", number, PROFILES, 10, lease_until=until, trouble=trouble)
+
+
+def shown(chunks: list[Chunk], run: Run = SENT, environment: Environment | None = None) -> dict[str, Any]:
+    tasks = [
+        Task(
+            "x", "CustomerProfile", "CustomerProfile", Kind.TABLE, "CustomerProfile", phase=TaskPhase.PLANNED, chunks=9
+        ),
+        Task("x", "link.lead", "Link lead", Kind.LINK, "lead", phase=TaskPhase.PLANNED, chunks=9),
+    ]
+    store = SimpleNamespace(
+        tasks=lambda _: tasks,
+        chunks=lambda task: [chunk for chunk in chunks if chunk.task == task.key],
+        environment=lambda _: environment or Environment("e"),
+    )
+    services = SimpleNamespace(store=store, clock=SimpleNamespace(now=lambda: NOW))
+    return run_with_tasks(cast("Services", services), run)
+
+
+def test_a_run_and_its_task_say_until_when_they_wait_and_why() -> None:
+    told = shown([put_off(1), put_off(2, 35), put_off(3, 40, "Later.", "link.lead"), replace(put_off(4), done=True)])
+    until = "2026-11-02T03:34:05+00:00"
+    assert (told["detail"], told["waits_until"]) == (f"Stage 1.\n3 chunks wait until 03:35 UTC: {BUSY}", until)
+    profiles, links = told["tasks"]
+    assert profiles["detail"].split("\n") == [" 1 of 9 chunks are done.", f"2 chunks wait until 03:35 UTC: {BUSY}"]
+    assert (profiles["waits_until"], profiles["chunks_done"]) == (until, 1)
+    assert links["detail"].endswith("\n1 chunk waits until 03:45 UTC: Later.")
+
+
+def test_the_time_is_utc_and_never_before_the_moment() -> None:
+    zone = timezone(timedelta(hours=5))
+    for seconds, minute in ((55, "03:05"), (56, "03:06"), (115, "03:06")):
+        until = (NOW.replace(microsecond=0) + timedelta(seconds=seconds)).astimezone(zone)
+        assert shown([replace(put_off(1, trouble=""), lease_until=until)])["detail"].endswith(f" until {minute} UTC.")
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        replace(put_off(1), owner="w"),
+        replace(put_off(1), lease_until=None),
+        replace(put_off(1), lease_until=NOW),
+        replace(put_off(1), done=True),
+    ],
+)
+def test_what_is_being_sent_or_can_be_waits_for_nothing(chunk: Chunk) -> None:
+    told = shown([chunk])
+    assert (told["detail"], told["waits_until"], told["tasks"][0]["waits_until"]) == ("Stage 1.", None, None)
+    assert "wait" not in told["tasks"][0]["detail"]
+
+
+def test_a_run_that_has_ended_waits_for_nothing() -> None:
+    ended = replace(SENT, phase=Phase.ENDED, status=Status.FAILED)
+    assert (shown([put_off(1)], ended)["detail"], shown([put_off(1)], ended)["waits_until"]) == ("Stage 1.", None)
+
+
+def test_a_paused_run_that_waits_says_both() -> None:
+    told = shown([put_off(1)], environment=PAUSED)["detail"].split("\n")
+    assert [told[0].split(" 2026")[0], *told[1:]] == [
+        "Paused since", "Stage 1.", f"1 chunk waits until 03:35 UTC: {BUSY}"
+    ]  # fmt: skip
 
 
 # -- requests ----------------------------------------------------------------------------------------------
