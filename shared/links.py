@@ -101,7 +101,8 @@ def _checked(planning: Planning) -> tuple[Table, Key]:
     wanted: dict[str, tuple[str, ...]] = {name: ("Read", "Write", "Append")}
     if metadata.exists(client, profile):
         wanted[profile] = ("Read", "AppendTo")
-    requirements.check_privileges(name, privileges.lacking(client, wanted), client.user_id)
+    for user in planning.users:  # whichever is free will write
+        requirements.check_privileges(name, privileges.lacking(user, wanted), user.known_as)
     return table, key
 
 

@@ -53,8 +53,16 @@ class Planning:
     @property
     def client(self) -> Client:
         """The organization."""
-        services = self.reading.services
-        return services.dataverse.client(services.environment(self.run.environment).dataverse_url)
+        return self.reading.services.dataverse.client(self._url)
+
+    @property
+    def users(self) -> list[Client]:
+        """The organization, as each of the application users that will write to it."""
+        return self.reading.services.dataverse.users(self._url)
+
+    @property
+    def _url(self) -> str:
+        return self.reading.services.environment(self.run.environment).dataverse_url
 
     @cached_property
     def found(self) -> discovery.Delivered:

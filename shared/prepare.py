@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared import inputs, lifecycle, links
-from shared.dataverse import metadata, solution
+from shared.dataverse import metadata, privileges, solution
 from shared.dataverse.client import Client
 from shared.dataverse.metadata import Lookup
 from shared.dataverse.schema import Schema, provision
@@ -19,6 +19,12 @@ from shared.runs.model import Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables import catalog, discovery
 from shared.tables.columns import columns
+
+_ALL = ("Create", "Read", "Write", "Delete", "Append", "AppendTo")
+_USER_LACKS = (
+    "The application user {user} lacks {privileges}. Several users share the work, and each writes rows that another "
+    "one owns: add it to the user's security role for the whole organization."
+)
 
 
 def prepare(services: Services, message: TableMessage) -> None:
@@ -56,6 +62,8 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
         return
     try:
         created = provision(client, _schema(services, task, snapshot))
+        if task.kind is not Kind.LINK:  # of links the plan has looked at it
+            _check_users(services, run, task)
     except ConfigurationError as fault:
         detail = f"{fault} Nothing of it was written or removed."
         lifecycle.end_task(services, task, Status.FAILED, detail)
@@ -71,6 +79,21 @@ def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) 
         if found is not None:
             task = replace(task, set_name=found.set_name)
     services.store.save_task(replace(task, notes=tuple(dict.fromkeys((*task.notes, *notes)))))  # maybe done twice
+
+
+def _check_users(services: Services, run: Run, task: Task) -> None:
+    """Of several users each must be able to do all, or only large runs would fail, and in their middle.
+
+    Of one user the first request tells. Raises ConfigurationError, which names the user and what it lacks.
+    """
+    users = services.dataverse.users(services.environment(run.environment).dataverse_url)
+    if len(users) < 2:
+        return
+    prefix = services.settings.hydration.publisher_prefix
+    table, profile = catalog.table_name(prefix, task.subject), catalog.table_name(prefix, catalog.CUSTOMER_PROFILE)
+    for user in users:
+        if lacks := privileges.lacking(user, {profile: ("Read", "AppendTo"), table: _ALL}):
+            raise ConfigurationError(_USER_LACKS.format(user=user.known_as, privileges=" and ".join(lacks)))
 
 
 def _schema(services: Services, task: Task, snapshot: Snapshot) -> Schema:

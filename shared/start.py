@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared import confirm, lifecycle
-from shared.dataverse.client import Client
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.lake.snapshot import Snapshot
 from shared.runs import paths
@@ -59,17 +58,18 @@ def _begin_continuation(services: Services, run: Run) -> Run:
 
 
 def _bound(services: Services, run: Run) -> Run:
-    client = services.dataverse.client(services.environment(run.environment).dataverse_url)
-    return replace(run, organization_id=bind(services, run.environment, client, remember=run.mode is not Mode.PLAN))
+    return replace(run, organization_id=bind(services, run.environment, remember=run.mode is not Mode.PLAN))
 
 
-def bind(services: Services, environment: str, client: Client, *, remember: bool = True) -> str:
+def bind(services: Services, environment: str, *, remember: bool = True) -> str:
     """The organization's id; remembered, and another one or another URL refused. Raises ConfigurationError.
 
-    Without `remember` it is checked only: a plan binds nothing.
+    Every application user must be a member of it: that shows here, before anything is planned. Without `remember` it
+    is checked only: a plan binds nothing.
     """
     configured = services.environment(environment)
-    organization = client.who_am_i().organization_id
+    client = services.dataverse.client(configured.dataverse_url)
+    organization = services.dataverse.introduce(configured.dataverse_url).organization_id
     known = services.store.environment(environment)
     moved = configured.organization_id is not None
     if moved and str(configured.organization_id).lower() != organization:

@@ -96,12 +96,17 @@ class Client:
         """Close all connections."""
         self._connections.close()
 
-    def who_am_i(self) -> Identity:
+    @property
+    def known_as(self) -> str:
+        """The application user, for messages: as the settings and, once that is known, as Dataverse names it."""
+        return " ".join(filter(None, (self.user, self.user_id)))
+
+    def who_am_i(self, patience: Patience | None = None) -> Identity:
         """The organization and user behind this client. Starts the limiter at the recommended parallelism.
 
-        Bypassing custom logic is tried again from now on.
+        Bypassing custom logic is tried again from now on. `patience`: another than the client's own.
         """
-        response = self._get("WhoAmI", None)
+        response = self._get("WhoAmI", None, patience)
         found = response.json()
         hint = response.headers.get("x-ms-dop-hint", "")
         identity = Identity(
@@ -188,16 +193,15 @@ class Client:
                 raise AmbiguousError(message, timed_out=fault.status == 504)
             raise TransientError(message)
         if fault.kind is Kind.CONFIGURATION:
-            user = " ".join(filter(None, (self.user, self.user_id)))
-            raise ConfigurationError(f"{message} Application user: {user}." if user else message)
+            raise ConfigurationError(f"{message} Application user: {self.known_as}." if self.known_as else message)
 
-    def _get(self, path: str, headers: Mapping[str, str] | None) -> httpx.Response:
+    def _get(self, path: str, headers: Mapping[str, str] | None, patience: Patience | None = None) -> httpx.Response:
         def call() -> httpx.Response:
             response = self.request("GET", path, headers=headers)
             self.expect(response, path.partition("?")[0])
             return response
 
-        return self.patience.persist(call)
+        return (patience or self.patience).persist(call)
 
     def _signed(self, request: _Request, extra: Mapping[str, str]) -> httpx.Response:
         token = self._tokens.token(self.url)

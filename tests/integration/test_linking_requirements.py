@@ -156,7 +156,7 @@ def test_a_table_that_the_user_may_not_write_is_skipped_and_the_privileges_are_n
     rights.lacks()
     task = run.task("contact")
     assert (task["status"], run.counts("contact")) == ("Skipped", {})
-    user = rights.api.get("WhoAmI")["UserId"]
+    user = f"the app's managed identity {rights.api.get('WhoAmI')['UserId']}"
     wanted = f"{NOT_LINKED}\nThe application user {user} lacks {named}, which linking contact needs."
     assert task["detail"].startswith(wanted)
     assert run.written == {"lead": 1}

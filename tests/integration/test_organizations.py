@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from shared.dataverse.client import Client
 from shared.dataverse.limiter import Limiter
+from shared.dataverse.patience import Patience
 from shared.errors import ConfigurationError, TransientError
 from shared.organizations import Organizations
 from shared.settings import ApplicationUser, Settings, load
@@ -47,8 +50,14 @@ def settings(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setti
 
 
 @pytest.fixture
-def organizations(settings: Settings) -> Iterator[Organizations]:
-    found = Organizations(settings)
+def clock() -> list[float]:
+    """The seconds of the organizations' clock."""
+    return [0.0]
+
+
+@pytest.fixture
+def organizations(settings: Settings, clock: list[float]) -> Iterator[Organizations]:
+    found = Organizations(settings, clock=lambda: clock[0])
     yield found
     found.close()
 
@@ -137,8 +146,8 @@ def test_a_user_that_is_away_for_a_while_is_left_out(
     organizations: Organizations, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = organizations._all(URL)
-    organizations._introduce(first)
-    second.who_am_i = _away  # type: ignore[method-assign]
+    first.who_am_i()
+    vars(second)["who_am_i"] = _away
     with caplog.at_level(logging.WARNING):
         assert organizations.sender(URL) is first
     assert "dataverse.user_unavailable" in caplog.text
@@ -146,12 +155,96 @@ def test_a_user_that_is_away_for_a_while_is_left_out(
 
 def test_when_nobody_can_be_reached_the_work_waits(organizations: Organizations) -> None:
     for client in organizations._all(URL):
-        client.who_am_i = _away  # type: ignore[method-assign]
+        vars(client)["who_am_i"] = _away
     with pytest.raises(TransientError):
         organizations.sender(URL)
 
 
-def _away() -> Any:
+def test_a_user_that_is_away_is_asked_once_and_not_again_for_a_while(
+    organizations: Organizations, clock: list[float]
+) -> None:
+    first, second = organizations._all(URL)
+    first.who_am_i()
+    asked: list[Patience | None] = []
+
+    def away(patience: Patience | None = None) -> Any:
+        asked.append(patience)
+        raise TransientError("away")
+
+    vars(second)["who_am_i"] = away
+    for _ in range(3):
+        organizations.sender(URL)
+        clock[0] += 14.0
+    assert [patience and patience.attempts for patience in asked] == [1]
+    organizations.sender(URL)
+    assert len(asked) == 2
+
+
+def test_where_nobody_can_be_reached_each_thread_does_not_ask_anew(organizations: Organizations) -> None:
+    asked: list[str] = []
+
+    def away(user: str, _: object = None) -> Any:
+        asked.append(user)
+        raise TransientError("away")
+
+    for client in organizations._all(URL):
+        vars(client)["who_am_i"] = partial(away, client.user)
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            organizations.sender(URL)
+    assert asked == [client.user for client in organizations._all(URL)]
+
+
+def test_no_call_waits_while_another_one_asks_a_user_who_it_is(organizations: Organizations) -> None:
+    first, second = organizations._all(URL)
+    first.who_am_i()
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    def slow(_: Patience | None = None) -> Any:
+        asked.set()
+        may_go_on.wait(20.0)
+        raise TransientError("away")
+
+    vars(second)["who_am_i"] = slow
+    found: list[Client] = []
+    other = threading.Thread(target=organizations.sender, args=(URL,))
+    mine = threading.Thread(target=lambda: found.append(organizations.sender(URL)))
+    other.start()
+    asked.wait(10.0)
+    mine.start()
+    mine.join(5.0)
+    try:
+        assert found == [first]
+    finally:
+        may_go_on.set()
+        other.join()
+        mine.join()
+
+
+def test_at_the_start_of_a_run_every_user_is_asked_anew(organizations: Organizations) -> None:
+    organizations.sender(URL)
+    for client in organizations._all(URL):
+        client.stop_bypassing()
+    organizations.introduce(URL)
+    assert [client.bypass_in_force for client in organizations._all(URL)] == [True, True]
+
+
+def test_a_user_that_is_no_member_any_more_stops_a_run_at_its_start(organizations: Organizations, api: Api) -> None:
+    organizations.sender(URL)
+    no = {"match": "WhoAmI", "status": 403, "code": "0x80072560", "message": "The user is not a member.", "skip": 1}
+    api.faults(no)
+    with pytest.raises(ConfigurationError, match=rf'"second" \({SECOND}\)'):
+        organizations.introduce(URL)
+
+
+def test_a_run_starts_without_a_user_that_is_away_for_a_while(organizations: Organizations) -> None:
+    first, second = organizations._all(URL)
+    vars(second)["who_am_i"] = _away
+    assert organizations.introduce(URL).user_id == first.user_id
+    assert organizations.users(URL) == [first]
+
+
+def _away(_: object = None) -> Any:
     raise TransientError("away")
 
 

@@ -171,9 +171,10 @@ class World:
         self._remembered: tuple[Pointer, Mapping[str, tuple[str, str]]] = Pointer(), {}
         removal = Removal(links="keep" if self.keep else "clear", brake_percent=self.brake_percent)
         configured = replace(hydration(source("CRM", CRM, contact=(None, None))), removal=removal)
+        user = SimpleNamespace(url=CRM, known_as="user", world=self)
         self.services = cast("Services", SimpleNamespace(
             settings=replace(_SETTINGS, hydration=configured), store=self.storage, blobs=self.storage,
-            dataverse=SimpleNamespace(client=lambda _: SimpleNamespace(url=CRM, user_id="user", world=self)),
+            dataverse=SimpleNamespace(client=lambda _: user, users=lambda _: [user]),
             environment=lambda _: SimpleNamespace(dataverse_url=CRM), world=self,
         ))  # fmt: skip
 
