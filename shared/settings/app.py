@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.settings.checks import guid, service_address, suggestion, web_address
 from shared.settings.model import Connection
-from shared.settings.users import USERS, Users, strangers
+from shared.settings.users import Users
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ APP_SETTINGS = (
     AppSetting("DATAVERSE_CLIENT_ID", None, "no", "Its client id; alone: that of a user-assigned identity."),
     AppSetting("DATAVERSE_CLIENT_SECRET", None, "no", "Its secret. Without secret and certificate: managed identity."),
     AppSetting("DATAVERSE_CLIENT_CERTIFICATE", None, "no", "Path of a PEM file with its key and certificate."),
-    AppSetting("DATAVERSE_USERS", None, "no", "Names of more application users that share the work: `second,third`."),
+    AppSetting("DATAVERSE_USERS", None, "no", "Names (letters and digits) of more application users: `second,third`."),
     AppSetting("DATAVERSE_CLIENT_ID__<name>", None, "no", "Client id of the user of that name."),
     AppSetting("DATAVERSE_CLIENT_SECRET__<name>", None, "no", "Its secret; as for the first user."),
     AppSetting("DATAVERSE_CLIENT_CERTIFICATE__<name>", None, "no", "Path of its PEM file; as for the first user."),
@@ -205,9 +205,9 @@ class AppSettings:
         tenant = self.text("DATAVERSE_TENANT_ID")
         if tenant and guid(tenant) is None and not _HOST.fullmatch(tenant):
             self.fault("DATAVERSE_TENANT_ID", "the GUID or the domain of a tenant")
-        users = Users(self.text, self.fault, folder).all()
-        for name in strangers(self._environ, users):
-            self._faults.append(f"{name} is the setting of a user that {USERS} does not name: add it there.")
+        settings = Users(self._environ.keys(), self.text, self.fault, folder)
+        users = settings.all()
+        self._faults += settings.strangers()
         authority = web_address(self.text("DATAVERSE_AUTHORITY") or "")
         if authority is None:
             self.fault("DATAVERSE_AUTHORITY", "an https address without a path")

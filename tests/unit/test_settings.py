@@ -256,6 +256,10 @@ def test_each_fault_of_the_file_is_named(tmp_path: Path, text: str, fault: str) 
             "DATAVERSE_CLIENT_SECRET__second must be readable",
         ),
         ({"DATAVERSE_USER": "second"}, "Did you mean DATAVERSE_USERS?"),
+        ({**SECOND, "DATAVERSE_SECRET__second": "marker"}, "Did you mean DATAVERSE_CLIENT_SECRET__second?"),
+        ({**SECOND, "DATAVERSE_CLIENTSECRET__second": "marker"}, "Did you mean DATAVERSE_CLIENT_SECRET__second?"),
+        ({**SECOND, "DATAVERSE_TENANT_ID__second": "marker"}, "DATAVERSE_TENANT_ID is that of all users."),
+        ({**SECOND, "DATAVERSE_X__second": "marker"}, "A user's settings are DATAVERSE_CLIENT_ID__second, "),
         ({"DATAVERSE_TENANT_ID": "marker"}, "DATAVERSE_TENANT_ID must be the GUID or the domain"),
         ({"DATAVERSE_AUTHORITY": "http://login.example"}, "DATAVERSE_AUTHORITY must be an https address"),
         ({"DATAVERSE_ADDRESS": "http://contoso.example/{host}"}, "DATAVERSE_ADDRESS must be an https address"),
@@ -301,6 +305,24 @@ def test_faults_of_several_users_are_reported_together(tmp_path: Path) -> None:
     named = {"DATAVERSE_USERS": "second,third", "DATAVERSE_CLIENT_ID__third": "marker"}
     found = faults(tmp_path, environ={**NEEDED, **named})
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("names", ["second;third", "second-user", '["second"]', "second,second"])
+def test_users_that_cannot_be_told_apart_are_one_fault(tmp_path: Path, names: str) -> None:
+    of_users = {"DATAVERSE_CLIENT_ID__second-user": CLIENT, "DATAVERSE_CLIENT_SECRET__third": "x"}
+    found = faults(tmp_path, environ={**NEEDED, **SECOND, **of_users, "DATAVERSE_USERS": names})
+    assert len(found) == 1
+    assert found[0].startswith("DATAVERSE_USERS must be different names")
+
+
+def test_a_user_that_is_spelt_in_two_ways_is_named_so(tmp_path: Path) -> None:
+    found = faults(tmp_path, environ={**NEEDED, **SECOND, "DATAVERSE_USERS": "Second"})
+    assert found == ("DATAVERSE_CLIENT_ID__second: DATAVERSE_USERS spells this user Second. Write both alike.",)
+
+
+def test_client_ids_are_taken_over_without_braces_and_capital_letters(tmp_path: Path) -> None:
+    found = settings(tmp_path, **{**SECOND, "DATAVERSE_CLIENT_ID__second": f"{{{OTHER.upper()}}}"})
+    assert found.users[1].client_id == OTHER
 
 
 def _certificate(path: str) -> dict[str, str]:
