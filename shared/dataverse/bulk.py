@@ -20,7 +20,7 @@ import httpx
 from shared.dataverse import batch, suspects
 from shared.dataverse.client import NO_CUSTOM_LOGIC, NO_FLOWS, Client
 from shared.dataverse.errors import AmbiguousError, Fault, Kind
-from shared.dataverse.singles import MOST_HALVINGS, Before, Singles
+from shared.dataverse.singles import FINAL_PARTS, MOST_HALVINGS, Before, Singles
 from shared.dataverse.sizing import Sizes, Sizing
 from shared.errors import TransientError
 
@@ -93,12 +93,12 @@ class Writer:
 
     def reach(self, records: Sequence[bytes], start: int, action: str) -> int:
         """Behind which record the call of an action ends that begins with `start`."""
-        if action == DELETE:
-            return self.sizes.singles(self.table.set_name, DELETE).reach(records, start)
-        sizing = self.sizes.bulk(self.table.set_name, action)
-        if self.final or sizing.clean_chance(sizing.rows()) < _HOPELESS:
-            sizing = self.sizes.singles(self.table.set_name, _PATCH)
-        return sizing.reach(records, start)
+        table = self.table.set_name
+        sizing = self.sizes.singles(table, DELETE) if action == DELETE else self.sizes.bulk(table, action)
+        if action != DELETE and sizing.clean_chance(sizing.rows()) < _HOPELESS:
+            sizing = self.sizes.singles(table, _PATCH)
+        end = sizing.reach(records, start)
+        return min(end, start + FINAL_PARTS) if self.final else end
 
 
 def _deleted(ids: Sequence[str], answers: dict[int, Fault | None], *, uncertain: bool) -> list[RowFault]:

@@ -18,7 +18,9 @@ Before = Callable[[], None]
 MOST_HALVINGS = 3
 _OF_ROWS = {Kind.ROW, Kind.MISSING, Kind.REFERENCED, Kind.OVERSIZED}
 """Faults of a part that are a verdict on its row."""
-_FINAL_PARTS = 20
+FINAL_PARTS = 20
+"""How many parts to send at once that were tried often: few, so that what is done is soon on record."""
+_MOST_FAILED = 5
 _GRAVITY = {Kind.CONFIGURATION: 3, Kind.THROTTLED: 2, Kind.TRANSIENT: 1}
 
 
@@ -43,39 +45,46 @@ class Singles:
         """The fault of every part, by its place; None where it succeeded. Raises as `Client.request` does."""
         answers: dict[int, Fault | None] = {}
         bodies = [part.body for part in parts]
-        trouble: TransientError | None = None
         start = 0
-        while start < len(parts):
-            end = self.sizing.reach(bodies, start)
-            if self.final:
-                end = min(end, start + _FINAL_PARTS)
-            try:
+        try:
+            while start < len(parts):
+                end = self.sizing.reach(bodies, start)
                 self._send(range(start, end), parts, answers)
-            except ThrottledError:
+                start = end
+        except ThrottledError:
+            raise
+        except TransientError as trouble:
+            if not self.final:
                 raise
-            except TransientError as error:
-                if not self.final:
-                    raise
-                trouble = error
-            start = end
-        if trouble is not None:
             self._send_alone(parts, answers, trouble)
         return answers
 
     def _send_alone(
         self, parts: Sequence[batch.Part], answers: dict[int, Fault | None], trouble: TransientError
     ) -> None:
-        """Send what has no answer part by part. If others have one, it is not the service: who fails now is refused."""
-        if not answers:
-            raise trouble
+        """Send what has no answer part by part; who fails, while the service answers others after it, is refused."""
+        failed: dict[int, Fault | None] = {}
         for place in [place for place in range(len(parts)) if place not in answers]:
             try:
                 self._send([place], parts, answers)
             except ThrottledError:
                 raise
             except TransientError as error:
-                self.doubtful = True
-                answers[place] = Fault(Kind.TRANSIENT, 0, "", str(error), "")
+                failed[place] = Fault(Kind.TRANSIENT, 0, "", str(error), "")
+                if len(failed) > _MOST_FAILED:
+                    raise  # so many one after another: it is the service
+            else:
+                self._refuse(failed, answers)
+        if failed and not answers and len(parts) > 1:
+            raise trouble
+        if failed:
+            self.client.get("WhoAmI")  # is it there?
+            self._refuse(failed, answers)
+
+    def _refuse(self, failed: dict[int, Fault | None], answers: dict[int, Fault | None]) -> None:
+        self.doubtful = self.doubtful or bool(failed)
+        answers |= failed
+        failed.clear()
 
     def _send(
         self,

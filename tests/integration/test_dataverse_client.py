@@ -470,17 +470,27 @@ def final(client: Client) -> bulk.Writer:
 
 
 def test_a_row_that_always_fails_for_the_moment_is_refused_in_the_end(client: Client, script: Script) -> None:
-    script.answers = [multipart([204, 404, 204], body=SLOW), multipart([404], body=SLOW)]
+    script.answers = [*[multipart([204, 404, 204], body=SLOW)], *[multipart([404], body=SLOW)] * 7, Answer(body=WHO)]
     faults = final(client).upsert(records(3), key="contactid")
     assert [(fault.index, fault.kind, fault.uncertain) for fault in faults] == [(1, "rejected", True)]
-    assert {path.rpartition("/")[2] for _, path, _, _ in script.asked} == {"$batch"}
+    assert [path.rpartition("/")[2] for _, path, _, _ in script.asked] == ["$batch"] * 8 + ["WhoAmI"]
 
 
 def test_a_row_that_outlasts_the_time_limit_is_refused_in_the_end(client: Client, script: Script) -> None:
     late, done = refusal(504), multipart([204])
-    script.answers = [*[late] * 7, done, *[late] * 4, done]  # halves of the first twenty, the last one, each by itself
-    faults = final(client).upsert(records(21), key="contactid")
+    script.answers = [*[late] * 7, *[late] * 4, done]  # halves of the twenty, then each by itself
+    faults = final(client).upsert(records(20), key="contactid")
     assert [(fault.index, fault.kind, fault.uncertain) for fault in faults] == [(0, "rejected", True)]
+
+
+def test_an_outage_amid_a_call_refuses_no_row(client: Client, script: Script) -> None:
+    script.answers = [multipart([204, 204, *[404] * 8], body=SLOW), refusal(500)]
+    with pytest.raises(TransientError):
+        final(client).upsert(records(10), key="contactid")
+
+
+def test_what_was_tried_often_is_sent_by_few(client: Client) -> None:
+    assert final(client).reach(records(100), 10, bulk.UPSERT) == 30
 
 
 def test_what_only_failed_for_the_moment_is_no_reject(client: Client, script: Script) -> None:
