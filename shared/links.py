@@ -1,8 +1,8 @@
 """What a link task compares: the keys that unification has of a source table, against the links that are there.
 
 What is there is the applied state; where that may not be all, Dataverse itself is read (key and lookup of every row of
-the table): at first, when the table's configuration changed, on request, and where the keys are those of an alternate
-key. Then nothing depends on what the app remembers.
+the table): at first, when the table's configuration changed, on request, where the keys are those of an alternate key,
+and where a link that may be right is not known. Then nothing depends on what the app remembers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def draft(planning: Planning) -> Draft:
         _define_links(planning, key)
         _refuse_other_keys(planning, table)
     configuration = _configuration(planning, table, key, lookup)
-    why = _why_read(planning, key, configuration)
+    why = _why_read(planning, key, configuration) or _why_in_doubt(planning, target)
     is_known = bool(why) and (lookup is not None or not key.is_primary)
     notes = [_read(planning, table, lookup, key, why)] if is_known else []  # last: it may take long
     if lookup is None:
@@ -156,6 +156,17 @@ def _why_read(planning: Planning, key: Key, configuration: str) -> str:
     if pointer.configuration != configuration:
         return texts.CHANGED_CONFIGURATION
     return "" if key.is_primary else texts.ALTERNATE_KEYS.format(key=key.column)
+
+
+def _why_in_doubt(planning: Planning, target: LinkTarget) -> str:
+    """The same for rows that cannot be linked: they keep a link that is right, and of some it is not known."""
+    connection = planning.reading.connection
+    unknown = "SELECT id FROM state WHERE mark = 'uncertain'"
+    if not connection.execute(f"{unknown} LIMIT 1").fetchone():
+        return ""  # nearly always: the keys need no look
+    claimed = f"SELECT id FROM ({target.rows(read=False).select}) WHERE list_count(candidates) > 0"
+    found = connection.execute(f"{unknown} AND id IN ({claimed}) LIMIT 1").fetchone()
+    return texts.NOT_RECORDED if found else ""
 
 
 def _configuration(planning: Planning, table: Table, key: Key, lookup: Lookup | None) -> str:

@@ -37,6 +37,32 @@ def test_an_uncertain_link_of_a_row_of_two_customers_is_cleared_where_it_is_to_a
     assert story.there[guid(1)] != profile(3)
 
 
+@pytest.mark.parametrize(
+    ("lost", "customer"),
+    [
+        (Night(claims={2: ONE}, sent=0), 1),
+        (Night(claims={2: ONE}, sent=0, landed=False), 2),
+        (Night(claims={2: ONE}, committed=False), 1),
+    ],
+)
+def test_an_uncertain_link_of_a_row_of_two_customers_stays_where_it_is_to_one_of_them(
+    lost: Night, customer: int
+) -> None:
+    story = told([lost, Night(claims={2: BOTH})])
+    assert story.there[guid(2)] == profile(customer)
+
+
+def test_a_link_that_was_not_cleared_for_certain_stays_where_one_of_two_customers_has_it() -> None:
+    story = told([Night(claims={2: NOBODY}, sent=0, landed=False), Night(claims={2: BOTH})])
+    assert story.there[guid(2)] == profile(2)
+
+
+def test_an_uncertain_link_that_is_written_again_anyway_needs_no_reading() -> None:
+    planned = told([Night(claims={2: ONE}, sent=0)]).world.plan("incremental")
+    assert planned is not None
+    assert not planned.read
+
+
 def test_a_kept_link_that_went_with_its_profile_is_set_again_when_both_come_back() -> None:
     gone, reborn = Night(toggled=ONE), Night(claims={1: ONE}, toggled=ONE)
     story = told([Night(claims={1: NOBODY}), Night(mode="verify"), gone, reborn], keep=True, restricts=False)
