@@ -12,17 +12,18 @@ How many servers there are, and what is left, nobody tells. What follows from th
 - Every 429 and every slowdown halves. Then an answer adds one, as in TCP's slow start, up to a *target*: a little below
   what was too much at once, or a little above what was under way on average in the last window, which is what the
   window permits. From the target on it grows slowly.
-- If rows take as long after halving as before, the server is slow for another reason: the number from before is
-  restored, and the baseline is what is measured now.
+- A slowdown is ours only if fewer at once makes rows faster *and* as many as before slow again; a wave of other users'
+  load passes by itself, and looks as if halving had helped. Otherwise the number from before is restored, and the next
+  slowdown is left alone for a while. No slowdown settles below half of what is recommended: only a 429 does.
 - What other workers of the same user report counts as if it had been told to this one; growth is split between them.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
+from dataclasses import replace
 
-from shared.dataverse.slowness import Slowness, Stretch
+from shared.dataverse.slowness import Slowness, Stretch, Trial
 
 REQUESTS, EXECUTION, CONCURRENCY = "0x80072322", "0x80072321", "0x80072326"
 MOST_AT_ONCE = 52
@@ -37,6 +38,10 @@ _FIRST_ROUND, _ROUND = 8, 16
 _FIRST_STRETCH, _STRETCH = 1.1, 1.05
 # Targets, as shares of what was too much at once, and of what the last window had under way on average.
 _AFTER_SLOWDOWN, _AFTER_CONCURRENCY, _AFTER_EXECUTION = 0.7, 0.9, 1.15
+# What a slowdown leaves of what is recommended: at least, and of what went beyond it.
+_LEAST_SHARE, _BEYOND_SHARE = 1 / 2, 0.85
+# Steps for which slowdowns are left alone after one that was not ours; doubled each time.
+_QUIET_STEPS = 2.0
 # After a hold: how often the number that goes out is doubled, and how long it takes until others can have heard.
 _FEELER_STEPS = 5
 _HEARSAY = 1 / 300
@@ -76,7 +81,9 @@ class Pace:
         self._trouble_at = self._grown_at = now
         self._was_full = False
         self._opened: int | None = None  # requests that went out since the last hold, while it is not fully open again
-        self._in_doubt: tuple[float, float] | None = None  # stretch and limit that were halved for a slowdown
+        self._trial: Trial | None = None  # of a slowdown that may be ours
+        self._no_trial_before = now
+        self._acquittals = 0  # in a row
         self._slowness = Slowness(now)
         self._spent = _Spent(window)
 
@@ -142,7 +149,7 @@ class Pace:
         self._start = self._within(self._start * factor)
         self._target = self._within(self._target * factor)
         self._limit = min(self._limit, self._target)  # more comes with answers, less at once
-        self._in_doubt = None
+        self._trial = None
         self._slowness.begin(now)
 
     def answered(self, now: float, sent_at: float, seconds: float, rows: int = 0, kind: str = "") -> None:
@@ -201,28 +208,58 @@ class Pace:
         self._limit = self._within(min(self._limit / 2, self._target))
         self._trouble_at = now
         self._grown_at = max(now, self.not_before)
-        self._in_doubt = None
+        self._trial = None
         self._slowness.begin(now)
 
     def _conclude_round(self, now: float, stretch: Stretch) -> None:
-        if self._in_doubt is not None:
-            before, limit = self._in_doubt
-            self._in_doubt = None
-            if stretch.ratio > math.sqrt(before):  # halving helped nothing
-                self._slowness.accept()
-                self._target = self._within(limit)
-                self._grown_at = now
-                self._slowness.begin(now)
-                return
+        trial, self._trial = self._trial, None
         slow = stretch.sure > (_FIRST_STRETCH if self._starting else _STRETCH)
-        if slow and self.at_once > 1:
-            limit = self._limit
-            self._back_off(now, _AFTER_SLOWDOWN * limit / stretch.ratio)
-            self._in_doubt = stretch.ratio, limit
-            return
-        if self._limit >= self._target:
-            self._grow(now)
+        if trial is None:
+            if slow:
+                self._suspect(now, stretch)
+            elif self._limit >= self._target:
+                self._grow(now)
+        elif trial.with_fewer is None:
+            self._conclude_fewer(now, trial, stretch)
+        elif trial.is_confirmed_by(stretch):
+            self._acquittals = 0
+            self._back_off(now, trial.target)
+        else:
+            self._acquit(now)
         self._slowness.begin(now)
+
+    def _suspect(self, now: float, stretch: Stretch) -> None:
+        """Try whether fewer at once are faster, unless there are few already; what is slow does not grow."""
+        self._grown_at = now
+        if self._limit <= self._least and not self._starting:
+            self._slowness.accept()
+        elif now >= self._no_trial_before:
+            target = max(self._least, _AFTER_SLOWDOWN * self._limit / stretch.ratio)
+            trial = Trial(stretch, self._limit, target, self._starting)
+            self._back_off(now, target)
+            self._trial = trial
+
+    def _conclude_fewer(self, now: float, trial: Trial, stretch: Stretch) -> None:
+        """Go back to as many as before; that they are slow again is still to be shown.
+
+        What went beyond the recommended number is not tried again: little is lost without it.
+        """
+        self._limit = self._target = self._within(trial.limit)
+        self._starting = trial.starting
+        self._grown_at = now
+        if not trial.is_helped_by(stretch):
+            self._slowness.accept()
+            self._acquit(now)
+        elif round(trial.limit) > max(1, round(self._start)):
+            self._limit = self._target = max(trial.target, _BEYOND_SHARE * self._start)
+            self._acquit(now)
+        else:
+            self._trial = replace(trial, with_fewer=stretch)
+
+    def _acquit(self, now: float) -> None:
+        """Leave slowdowns alone for a while, for longer each time."""
+        self._no_trial_before = now + min(self._window, self._step * _QUIET_STEPS * 2.0**self._acquittals)
+        self._acquittals += 1
 
     def _grow(self, now: float) -> None:
         """Grow if the limit was what held requests back; slowly, and more slowly after trouble."""
@@ -241,13 +278,17 @@ class Pace:
 
     def _may_grow_in_a_round(self, rows: int) -> bool:
         """Requests without rows have no slowdown to judge; and with few at once a round takes long."""
-        return rows == 0 or (not self._starting and self._in_doubt is None)
+        return rows == 0 or (not self._starting and self._trial is None)
 
     def _growth(self, now: float) -> float:
         if not self._troubled:
             return _GROWTH
         quiet = max(0.0, now - self._trouble_at) / (_CAREFUL_STEPS * self._step)
         return min(_GROWTH, _CAREFUL_GROWTH * (1 + quiet))
+
+    @property
+    def _least(self) -> float:
+        return self._within(self._start * _LEAST_SHARE)
 
     @property
     def _step(self) -> float:

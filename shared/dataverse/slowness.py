@@ -24,6 +24,31 @@ class Stretch:
     sure: float
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A slowdown (`before`) at so many requests at once (`limit`), and what became of it `with_fewer`.
+
+    `target` is where to go if it was ours; `starting` whether the recommended number had yet to be reached.
+    """
+
+    before: Stretch
+    limit: float
+    target: float
+    starting: bool
+    with_fewer: Stretch | None = None
+
+    def is_helped_by(self, fewer: Stretch) -> bool:
+        """Whether rows are clearly faster with fewer requests at once."""
+        return fewer.ratio <= self.before.ratio ** (1 / 2)
+
+    def is_confirmed_by(self, again: Stretch) -> bool:
+        """Whether rows are slower than with fewer, once there are as many as before.
+
+        Less is asked than of the first time: that was picked for being slow, chance included.
+        """
+        return self.with_fewer is not None and again.ratio > self.with_fewer.ratio * self.before.ratio ** (1 / 3)
+
+
 @dataclass
 class _Sum:
     answers: int = 0

@@ -132,12 +132,53 @@ def test_growth_is_split_between_workers() -> None:
     assert 0 <= four.pace.at_once - 8 <= (alone.pace.at_once - 8) / 2
 
 
-def test_rows_that_take_longer_because_of_us_halve() -> None:
+def test_rows_that_take_longer_because_of_us_leave_fewer_at_once() -> None:
     day = Day(start=16)
     day.calls(24, 2.0)
     day.calls(24, 3.0)
     assert day.pace.at_once < 12
-    day.calls(60, 2.0)  # at fewer at once they are as fast as before: it was us
+    for _ in range(200):  # ten cores: slow again with as many as before
+        day.call(2.0 * max(1.0, day.pace.at_once / 10))
+    assert 8 <= day.pace.at_once <= 11
+
+
+def test_a_slowdown_that_passes_by_itself_leaves_as_many_at_once() -> None:
+    """Halving seems to have helped; as many as before are fast again."""
+    day = Day(start=16)
+    day.calls(24, 2.0)
+    day.calls(24, 3.0)
+    assert day.pace.at_once < 12
+    day.calls(60, 2.0)
+    assert day.pace.at_once >= 16
+
+
+def test_slowdowns_that_were_not_ours_are_left_alone_for_longer_each_time() -> None:
+    day = Day(start=16)
+    halved = []
+    for _ in range(20):  # a wave each minute
+        end, least = day.now + 60.0, day.pace.at_once
+        while day.now < end:
+            day.call(3.0 if end - day.now > 40.0 else 2.0)
+            least = min(least, day.pace.at_once)
+        halved.append(least < 12)
+    assert any(halved[:5])
+    assert sum(halved[10:]) <= 3
+
+
+def test_a_slowdown_does_not_settle_below_half_of_what_is_recommended() -> None:
+    day = Day()
+    day.pace.advise(day.now, 24)
+    day.pace.answered(day.now, day.now, 0.1)
+    for _ in range(600):
+        day.call(2.0 * day.pace.at_once)  # one core
+    assert 12 <= day.pace.at_once <= 15
+
+
+def test_a_429_goes_below_half_of_what_is_recommended() -> None:
+    day = Day(start=24)
+    for _ in range(3):
+        day.throttled()
+        day.calls(3, 2.0)
     assert day.pace.at_once < 12
 
 
@@ -166,9 +207,9 @@ def test_the_hint_is_left_when_more_at_once_makes_rows_slower() -> None:
     day = Day()
     day.pace.advise(day.now, 40)
     day.pace.answered(day.now, day.now, 0.1)
-    for _ in range(60):
-        day.call(2.0 * max(1.0, day.pace.at_once / 12))  # twelve cores
-    assert 8 <= day.pace.at_once <= 15
+    for _ in range(300):
+        day.call(2.0 * max(1.0, day.pace.at_once / 24))
+    assert 20 <= day.pace.at_once <= 28
 
 
 def test_what_another_worker_was_told_slows_this_one_too() -> None:
