@@ -26,8 +26,6 @@ SEEDS = range(20)
 KINDS: tuple[virtual_senders.Kind, ...] = ("ours", "naive", "sdk")
 BY_CHANCE = "ours, where chance spreads requests over web servers"
 LEAST_SHARE = 0.95
-# Of the 20 worlds those whose limits this machine can reach.
-MOST_ROWS_A_SECOND = 1600
 REAL_SEEDS = 3
 
 
@@ -77,9 +75,8 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _real(options: argparse.Namespace) -> dict[str, list[scaled.Outcome]]:
-    """Seed by seed, one client after the other."""
-    worlds = [draw(seed, spread="turn") for seed in SEEDS]
-    worlds = [world for world in worlds if world.permitted / world.lasts <= MOST_ROWS_A_SECOND]
+    """World by world, one client after the other; those with the fewest rows, so that this machine limits nobody."""
+    worlds = sorted((draw(seed, spread="turn") for seed in SEEDS), key=lambda world: world.permitted)
     found: dict[str, list[scaled.Outcome]] = {kind: [] for kind in KINDS}
     for world in worlds[: 1 if options.quick else REAL_SEEDS]:
         for kind in KINDS:
