@@ -39,14 +39,14 @@ class Trial:
 
     def is_helped_by(self, fewer: Stretch) -> bool:
         """Whether rows are clearly faster with fewer requests at once."""
-        return fewer.ratio <= self.before.ratio ** (1 / 2)
+        return fewer.ratio <= math.sqrt(self.before.ratio)
 
     def is_confirmed_by(self, again: Stretch) -> bool:
         """Whether rows are slower than with fewer, once there are as many as before.
 
         Less is asked than of the first time: that was picked for being slow, chance included.
         """
-        return self.with_fewer is not None and again.ratio > self.with_fewer.ratio * self.before.ratio ** (1 / 3)
+        return self.with_fewer is not None and again.ratio > self.with_fewer.ratio * math.cbrt(self.before.ratio)
 
 
 @dataclass
