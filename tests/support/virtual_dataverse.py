@@ -15,6 +15,8 @@ stops all requests of the user, nobody can use up what the others permit: it is 
 
 What the limits permit (`World.permitted`) is computed knowing all of this: calls of 1,000 rows, never stretched by
 others, not one second or request of any window on any server left over, requests placed on the right server by hand.
+A `Wave` makes everything slower now and then, whatever is under way: other users' load, backups.
+
 Rows count when they are written; what a server took beyond its limit of execution (it is known only when a request
 ends) does not count, per server and window: more on one does not make up for less on another.
 """
@@ -30,11 +32,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from local.dataverse.protection import Limits, Protection, Refusal
+from local.dataverse.protection import UNLIMITED, Limits, Protection, Refusal
 from local.dataverse.timing import Costs
 
 LARGEST_CALL = 1_000
 Spread = Literal["turn", "least", "random"]
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Every `every` seconds everything takes `factor` times as long for `lasts` seconds."""
+
+    factor: float
+    lasts: float
+    every: float
+
+    def at(self, now: float) -> float:
+        """How many times as long it takes then."""
+        return self.factor if now % self.every < self.lasts else 1.0
+
+
+CALM = Wave(1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,7 @@ class World:
     hint: int
     spread: Spread
     lasts: float = 600.0
+    wave: Wave = CALM
 
     @property
     def permitted(self) -> float:
@@ -88,6 +107,12 @@ def draw(seed: int, *, users: int = 1, spread: Spread | None = None) -> World:
     spreads: tuple[Spread, ...] = ("turn", "least")
     drawn = chance.choice(spreads)
     return World(seed, limits, costs, servers, latency, hint, spread or drawn)
+
+
+def unlimited(wave: Wave, *, hint: int = 20, seed: int = 0) -> World:
+    """A world that refuses nothing and has cores for twice the hint: its speed is not what the user makes of it."""
+    costs = Costs(request=0.03, row=0.005, cores=2 * hint, jitter=0.2)
+    return World(seed, UNLIMITED, costs, 1, 0.05, hint, "turn", lasts=1800.0, wave=wave)
 
 
 def _between(chance: random.Random, low: float, high: float) -> float:
@@ -154,6 +179,7 @@ class VirtualDataverse:
             return
         self._under_way[server] += 1
         seconds = self.world.costs.seconds(rows, 0, self._under_way[server], self._chance.random())
+        seconds *= self.world.wave.at(self.now)
         self.at(self.now + seconds, self._finish, (user, server), rows, seconds)
         self.at(self.now + seconds, self._reply, rows, answer, sent_at, None)
 

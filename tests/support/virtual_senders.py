@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -46,12 +47,12 @@ class Board:
 
 
 class Paced:
-    """A worker of ours, with more rows to write than time."""
+    """A worker of ours, with more rows to write than time; `rows` a call, or as many as its sizing finds."""
 
-    def __init__(self, service: VirtualDataverse, user: str, board: Board, share: int) -> None:
+    def __init__(self, service: VirtualDataverse, user: str, board: Board, share: int, rows: int | None = None) -> None:
         self.pace = Pace(service.now, workers=share, window=service.world.limits.window)
         self._service, self._user, self._board = service, user, board
-        self._sizing = Sizing()
+        self._sizing = Sizing() if rows is None else Sizing(rows, most=rows, seconds=math.inf)
         self._looked_at = -LAG_SECONDS
         self._wakes_at = 0.0
         self.pace.take()
@@ -95,6 +96,22 @@ class Paced:
             self.pace.throttled(now, reply.sent_at, reply.refusal.retry_after, reply.refusal.code)
             self._service.at(now + WRITE_SECONDS, self._board.write, now + reply.refusal.retry_after)
         self._send()
+
+
+def share_of_hint(world: World, *, rows: int | None = None, workers: int = 1) -> float:
+    """How much of the recommended parallelism our workers may use on average; more than it counts as all of it."""
+    service = VirtualDataverse(world)
+    board = Board()
+    senders = [Paced(service, "user", board, workers, rows) for _ in range(workers)]
+    seen: list[float] = []
+
+    def look() -> None:
+        seen.append(min(1.0, sum(sender.pace.at_once for sender in senders) / world.hint))
+        service.at(service.now + 1.0, look)
+
+    look()
+    service.run()
+    return sum(seen) / len(seen)
 
 
 class Stubborn:
