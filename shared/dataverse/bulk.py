@@ -89,7 +89,7 @@ class Writer:
     def singles(self, method: str, teaches: Sizing | None = None) -> Singles:
         """Single requests of one method to the table."""
         sizing = self.sizes.singles(self.table.set_name, method)
-        return Singles(self.client, self.table.logical_name, self.before, sizing, teaches, self.final)
+        return Singles(self.client, self.table.logical_name, self.before, sizing, method, teaches, self.final)
 
     def reach(self, records: Sequence[bytes], start: int, action: str) -> int:
         """Behind which record the call of an action ends that begins with `start`."""

@@ -107,7 +107,7 @@ class Client:
         Bypassing custom logic is tried again from now on. `patience`: another than the client's own.
         """
         response = self._get("WhoAmI", None, patience)
-        found = response.json()
+        found = _json(response, "WhoAmI")
         hint = response.headers.get("x-ms-dop-hint", "")
         identity = Identity(
             str(found["OrganizationId"]).lower(),
@@ -122,7 +122,7 @@ class Client:
 
     def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Any:
         """The JSON of a GET, tried again while it fails for a passing reason. Raises as `request` and `expect` do."""
-        return self._get(path, headers).json()
+        return _json(self._get(path, headers), path)
 
     def request(
         self,
@@ -135,16 +135,17 @@ class Client:
         before: Callable[[], None] | None = None,
         bypass: bool = False,
         rows: int = 0,
+        kind: str = "",
     ) -> httpx.Response:
         """One answer: 2xx, or a refusal of what was sent (ask `fault`).
 
         `before` is called right before every single sending, after all waiting, and may raise ClaimLostError.
         `bypass`: skip the environment's custom logic, as long as the application user is allowed to. `rows`: how many
-        it writes, so that the limiter sees when more at once make them slower.
+        it writes, so that the limiter sees when more at once make them slower than others of their `kind`.
         Raises ThrottledError, AmbiguousError (possibly carried out), TransientError (not carried out) and
         ConfigurationError. Not tried again here, but for a 401, with a new token, and for a refused bypass.
         """
-        request = _Request(method, path, content, json, {**_ODATA, **(headers or {})}, before, rows)
+        request = _Request(method, path, content, json, {**_ODATA, **(headers or {})}, before, rows, kind)
         bypassing = bypass and self.bypass_in_force
         response = self._signed(request, NO_CUSTOM_LOGIC if bypassing else {})
         if bypassing and not response.is_success and refuses_bypass(self.fault(response)):
@@ -243,12 +244,22 @@ class Client:
             raise ThrottledError(f"{self.url}: {fault}", seconds, code=fault.code)
         if response.status_code < 500:
             written = request.rows if response.is_success else 0  # what is refused says nothing of the price of a row
-            slot.answered(response.elapsed.total_seconds(), written, f"{request.method} {_what(request.path)}")
+            slot.answered(
+                response.elapsed.total_seconds(), written, request.kind or f"{request.method} {_what(request.path)}"
+            )
 
 
 def refuses_bypass(fault: Fault) -> bool:
     """Whether a fault is the missing privilege to skip custom logic: the request is sound without it."""
     return fault.kind is Kind.CONFIGURATION and _BYPASS_REFUSED.search(fault.message) is not None
+
+
+def _json(response: httpx.Response, path: str) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        what = f"{response.request.url.host}, {_what(path)}"
+        raise TransientError(f"{what}: the answer is not JSON. Is there a proxy or firewall between?") from error
 
 
 def _what(path: str) -> str:
@@ -265,6 +276,7 @@ class _Request:
     headers: dict[str, str]
     before: Callable[[], None] | None
     rows: int
+    kind: str
 
 
 def _wait_for_turn(slot: Slot, before: Callable[[], None] | None) -> None:

@@ -26,7 +26,7 @@ _GRAVITY = {Kind.CONFIGURATION: 3, Kind.THROTTLED: 2, Kind.TRANSIENT: 1}
 
 @dataclass
 class Singles:
-    """Single requests to one table. `before` is called right before every sending.
+    """Single requests of one kind to one table. `before` is called right before every sending.
 
     `teaches` is the size of the bulk calls to the same table, which are faster. `final`: this was tried often; a part
     that by itself fails for a passing reason, and for as long as patience lasts, while others do not, is refused.
@@ -37,6 +37,7 @@ class Singles:
     table: str
     before: Before
     sizing: Sizing
+    method: str
     teaches: Sizing | None = None
     final: bool = False
     doubtful: bool = field(default=False, init=False)
@@ -188,7 +189,13 @@ class Singles:
         try:
             with self.sizing.learning():
                 return self.client.request(
-                    "POST", "$batch", content=body, headers=headers, before=self.before, rows=rows
+                    "POST",
+                    "$batch",
+                    content=body,
+                    headers=headers,
+                    before=self.before,
+                    rows=rows,
+                    kind=f"{self.method} {self.table}",
                 )
         except AmbiguousError as error:
             if error.timed_out:

@@ -341,6 +341,12 @@ def test_a_page_of_a_proxy_is_no_success(client: Client, script: Script) -> None
         upsert(client, 3)
 
 
+def test_a_page_in_place_of_an_answer_is_told_and_may_pass(client: Client, script: Script) -> None:
+    script.answers = [Answer(200, "<html>Please sign in</html>", {"Content-Type": "text/html"})]
+    with pytest.raises(TransientError, match="not JSON"):
+        client.get("contacts")
+
+
 def test_nothing_is_sent_for_nothing(client: Client, script: Script) -> None:
     assert upsert(client, 0) == []
     assert bulk.Writer(client, CONTACTS, Sizes(), lambda: None).delete([]) == []
