@@ -14,8 +14,18 @@ from shared.errors import (
     HydrationError,
     NotFoundError,
     OvertakenError,
+    TooLargeError,
     TransientError,
 )
+
+_STATUSES: dict[type[HydrationError], int] = {
+    ConfigurationError: 400,
+    NotFoundError: 404,
+    OvertakenError: 409,
+    GoneError: 410,
+    TooLargeError: 413,
+    TransientError: 503,
+}
 
 
 def answer(content: Any, status: int = 200) -> func.HttpResponse:
@@ -35,16 +45,9 @@ def or_error(work: Callable[[], func.HttpResponse]) -> func.HttpResponse:
     """The work's answer, or an error that says why there is none."""
     try:
         return work()
-    except ConfigurationError as fault:
-        return _error(400, fault, fault.faults)
-    except NotFoundError as fault:
-        return _error(404, fault)
-    except GoneError as fault:
-        return _error(410, fault)
-    except OvertakenError as fault:
-        return _error(409, fault)
-    except TransientError as fault:
-        return _error(503, fault)
+    except tuple(_STATUSES) as fault:
+        status = next(status for kind, status in _STATUSES.items() if isinstance(fault, kind))
+        return _error(status, fault, getattr(fault, "faults", ()))
 
 
 def _error(status: int, fault: HydrationError, faults: tuple[str, ...] = ()) -> func.HttpResponse:

@@ -49,8 +49,10 @@ def get_rejects(req: func.HttpRequest) -> func.HttpResponse:
     """The rejects of one task, as a CSV file. The task is named by its key."""
 
     def work() -> func.HttpResponse:
-        content = reports.rejects(services(), req.route_params["id"], req.route_params["task"])
-        headers = {"Content-Disposition": 'attachment; filename="rejects.csv"', "X-Content-Type-Options": "nosniff"}
+        run, task = req.route_params["id"], req.route_params["task"]
+        content = reports.rejects(services(), run, task)
+        disposition = f'attachment; filename="{reports.file_name(run, task)}"'
+        headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
         return func.HttpResponse(content, mimetype="text/csv", charset="utf-8", headers=headers)
 
     return or_error(work)
@@ -66,8 +68,10 @@ def show_status(req: func.HttpRequest) -> func.HttpResponse:
         wanted = req.params.get("environment")
         shown = [environment for environment in pause.known(services()) if wanted in {None, environment.id}]
         paused = [pause.sentence(environment, named=True) for environment in shown]
-        page = status.render([views.run_with_tasks(services(), run) for run in runs], [*filter(None, paused)])
-        return func.HttpResponse(page, mimetype="text/html", charset="utf-8")
+        told = [views.run_with_tasks(services(), run) for run in runs]
+        page = status.render(told, [*filter(None, paused)], code=req.params.get("code", ""))
+        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}  # its links may hold the key
+        return func.HttpResponse(page, mimetype="text/html", charset="utf-8", headers=headers)
 
     return or_error(work)
 

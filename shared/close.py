@@ -64,10 +64,11 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], 
         sent = state.conclude(connection, delta, [(chunk.number, chunk.sent, chunk.begun) for chunk in chunks])
         missing = list(_missing(connection, task, sent))
         planned = _fetch(services, paths.rejects(folder), place / "rejects.parquet")
-        if rejects.write(connection, planned, delta, place / "rejects.csv"):
+        reported = rejects.write(connection, planned, delta, place / "rejects.csv")
+        if reported:
             services.blobs.upload(paths.rejects_report(run.environment, task), place / "rejects.csv")
         _commit(services, run, task, pointer, _saved(connection, place, only_a_part=bool(task.confirms)))
-    claim.save(_ended(_told(task, sent, chunks, missing), sent))
+    claim.save(replace(_ended(_told(task, sent, chunks, missing), sent), reported=reported))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
 
 

@@ -10,6 +10,7 @@ HydrationError
 ├── OvertakenError          what was asked for is too late: something newer has happened since
 ├── NotFoundError           something that was named does not exist
 ├── GoneError               something that was named is kept no longer
+├── TooLargeError           what was named is too large to be handed out in one answer
 ├── LostBlobError           a blob that the app wrote itself is gone
 └── ClaimLostError          another worker holds the work, or the run is over: stop without writing
 """
@@ -66,6 +67,10 @@ class NotFoundError(HydrationError):
 
 class GoneError(HydrationError):
     """What was named was there, and its time is over."""
+
+
+class TooLargeError(HydrationError):
+    """What was named is there, and too large for one answer. The message says where it lies."""
 
 
 class LostBlobError(HydrationError):

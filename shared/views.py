@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
+from urllib.parse import quote
 
 from shared import pause
 from shared.errors import ConfigurationError, NotFoundError
+from shared.runs import leftovers
 from shared.runs.model import GROUP, Chunk, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.texts import counted
@@ -87,6 +89,7 @@ def task_view(services: Services, run: Run, task: Task, chunks: Sequence[Chunk])
         **asdict(task.counts),
         "confirmable": task.confirmable,
         "chunks": task.chunks,
+        "rejects": None,
         "waits_until": _time(wait.until),
         "updated": _time(task.updated),
     }
@@ -94,10 +97,18 @@ def task_view(services: Services, run: Run, task: Task, chunks: Sequence[Chunk])
         done = sum(chunk.done for chunk in chunks)
         view["chunks_done"] = done
         view["detail"] = _lines(f"{task.detail} {done:,} of {task.chunks:,} chunks are done.", wait.sentence)
-    if run.files is Files.NONE and (task.counts.rejected or task.counts.held):
+    if task.reported and keeps_rejects(services, run):
+        view["rejects"] = f"/api/runs/{quote(run.id, safe='')}/rejects/{quote(task.key, safe='')}"
+    elif task.reported:
         gone = _REJECTS_GONE.format(days=services.settings.hydration.retention_days)
         view["detail"] = _lines(task.detail, gone)
     return view
+
+
+def keeps_rejects(services: Services, run: Run) -> bool:
+    """Whether the rejects of a run are kept still; not, whether it has any."""
+    days = services.settings.hydration.retention_days
+    return run.files is not Files.NONE and not leftovers.is_expired(run, services.clock.now(), days)
 
 
 def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 from shared.texts import counted
 
@@ -15,14 +16,17 @@ _TEMPLATE = Template((files("shared.page") / "status.html").read_text(encoding="
 _EMPTY = "<p>No run yet. One begins when Customer Insights has written its output and the lake has settled.</p>"
 
 
-def render(runs: Sequence[dict[str, Any]], paused: Sequence[str] = ()) -> str:
-    """The page for runs with their tasks, newest first, and a sentence for each environment that is paused."""
+def render(runs: Sequence[dict[str, Any]], paused: Sequence[str] = (), code: str = "") -> str:
+    """The page for runs with their tasks, newest first, and a sentence for each environment that is paused.
+
+    `code` is the function key of whoever asks, where it was in the address: without it a link would be refused.
+    """
     told = "\n".join(f"<p class='paused'>{_text(sentence)}</p>" for sentence in paused)
-    return _TEMPLATE.substitute(paused=told, runs="\n".join(map(_run, runs)) or _EMPTY)
+    return _TEMPLATE.substitute(paused=told, runs="\n".join(_run(run, code) for run in runs) or _EMPTY)
 
 
-def _run(run: dict[str, Any]) -> str:
-    rows = "\n".join(map(_task, run["tasks"]))
+def _run(run: dict[str, Any], code: str) -> str:
+    rows = "\n".join(_task(task, code) for task in run["tasks"])
     heads = "".join(f"<th scope='col'>{name.capitalize()}</th>" for name in ("name", "status", *_COUNTS, "detail"))
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
     status = f"<span class='{_class(run['status'])}'>{escape(run['status'])}</span>"
@@ -45,13 +49,20 @@ def _confirmable(run: dict[str, Any]) -> str:
     return f"<p>{held} can be confirmed, until a newer run starts: {escape(how)}</p>"
 
 
-def _task(task: dict[str, Any]) -> str:
+def _task(task: dict[str, Any], code: str) -> str:
     counts = "".join(f"<td class='number'>{task[name]:,}</td>" for name in _COUNTS)
     return (
         f"<tr><th scope='row'>{escape(task['name'])}</th>"
         f"<td class='{_class(task['status'])}'>{escape(task['status'])}</td>"
-        f"{counts}<td>{_text(task['detail'])}</td></tr>"
+        f"{counts}<td>{_text(task['detail'])}{_rejects(task, code)}</td></tr>"
     )
+
+
+def _rejects(task: dict[str, Any], code: str) -> str:
+    if not task["rejects"]:
+        return ""
+    address = f"{task['rejects']}?code={quote(code, safe='')}" if code else task["rejects"]
+    return f"<br><a href='{escape(address)}'>Its rejects (CSV)</a>"
 
 
 def _text(text: str) -> str:

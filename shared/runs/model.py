@@ -160,6 +160,7 @@ class Task:
     confirmable: int = 0  # removals and overwrites that the plan held, which a person may confirm
     confirms: str = ""  # the plan attempt whose held rows this task carries out
     custom_logic: bool | None = None  # of links that were written: whether plug-ins and workflows ran
+    reported: bool = False  # a file of its rejects was written
     chunks: int = 0
     set_name: str = ""  # how its Dataverse table is addressed
     primary_id: str = ""

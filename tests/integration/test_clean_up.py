@@ -87,6 +87,9 @@ def _refused(home: Home) -> Run:
 
 
 def test_a_refused_link_is_named_by_its_key(home: Home, refused: Run) -> None:
+    shown = views.run_with_tasks(home.services, refused)["tasks"]
+    addresses = {task["rejects"] for task in shown}
+    assert addresses == {None, f"/api/runs/{refused.id}/rejects/link.contact"}
     [line] = lines(home, refused, "link.contact")
     assert (line["source_key"], line["guid"], line["column"]) == (row(3), row(3), "")
     assert line["code"].startswith("0x")
@@ -302,6 +305,7 @@ def test_the_newest_run_is_shown_and_says_that_its_rejects_are_gone(home: Home) 
     [task] = [task for task in shown["tasks"] if task["key"] == "link.contact"]
     assert (task["rejected"], task["status"]) == (1, "Completed with rejects")
     assert task["detail"].endswith("Its rejects are gone: they are kept for 30 days.")
+    assert task["rejects"] is None
     with pytest.raises(GoneError, match=f"The rejects of run {run.id} are gone: they are kept for 30 days"):
         reports.rejects(home.services, run.id, "link.contact")
     with pytest.raises(NotFoundError, match="has no rejects"):

@@ -276,9 +276,10 @@ def test_rejects_are_given_out_as_a_file(stack: Stack, http: httpx.Client, tmp_p
 
     run = ended(http, until(newer)["id"])
     [task] = [task for task in run["tasks"] if task["rejected"]]
-    answer = http.get(f"/runs/{run['id']}/rejects/{task['key']}")
+    assert task["rejects"] == f"/api/runs/{run['id']}/rejects/{task['key']}"
+    answer = http.get(f"{stack.host_url}{task['rejects']}")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="rejects.csv"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="rejects-{task["key"]}-{run["id"]}.csv"'
     [line] = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
     assert (line["source_key"], line["column"], line["code"]) == ("'=no key", "key", "no_row")
     answer = http.get(f"/runs/{run['id']}/rejects/CustomerProfile")

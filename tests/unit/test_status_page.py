@@ -40,7 +40,7 @@ class Page(HTMLParser):
 
 
 def task(name: str = "CustomerProfile", status: str = "Successful", detail: str = "", **counts: Any) -> dict[str, Any]:
-    return {"name": name, "status": status, "detail": detail} | dict.fromkeys(COUNTS, 0) | counts
+    return {"name": name, "status": status, "detail": detail, "rejects": None} | dict.fromkeys(COUNTS, 0) | counts
 
 
 def run(*tasks: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -89,6 +89,20 @@ def test_it_tells_how_what_a_run_held_is_confirmed() -> None:
         assert "/confirm" not in render([cannot])
 
 
+def links(page: str) -> list[str | None]:
+    return [attributes["href"] for tag, attributes in Page(page).elements if tag == "a"]
+
+
+def test_a_task_with_rejects_links_to_its_file() -> None:
+    runs = [run(task(rejects="/api/runs/r1/rejects/link.contact"), task("Without"))]
+    assert links(render(runs)) == ["/api/runs/r1/rejects/link.contact"]
+
+
+def test_who_came_with_a_key_in_the_address_follows_a_link_with_it() -> None:
+    runs = [run(task(rejects="/api/runs/r1/rejects/link.contact"))]
+    assert links(render(runs, code="a'&b=")) == ["/api/runs/r1/rejects/link.contact?code=a%27%26b%3D"]
+
+
 nasty = st.text(max_size=20) | st.sampled_from(
     [
         "<script>alert(1)</script>",
@@ -101,12 +115,12 @@ nasty = st.text(max_size=20) | st.sampled_from(
         "line\nline",
     ]
 )
-nasty_tasks = st.builds(task, nasty, nasty, nasty, created=st.integers(0, 10**12))
+nasty_tasks = st.builds(task, nasty, nasty, nasty, created=st.integers(0, 10**12), rejects=st.none() | nasty)
 nasty_runs = st.builds(
     run, nasty_tasks, id=nasty, environment=nasty, mode=nasty, origin=nasty, status=nasty, detail=nasty,
     opened=st.none() | nasty, ended=st.none() | nasty, confirmable=st.integers(0, 3), confirmed_by=st.none() | nasty,
 )  # fmt: skip
-KNOWN = {tag for tag, _ in Page(render([run(task())])).elements} | {"br"}
+KNOWN = {tag for tag, _ in Page(render([run(task())])).elements} | {"br", "a"}
 
 
 @given(st.lists(nasty_runs, max_size=3), st.lists(nasty, max_size=2))
@@ -114,7 +128,7 @@ def test_no_text_becomes_part_of_the_page(runs: list[dict[str, Any]], paused: li
     page = Page(render(runs, paused))
     assert {tag for tag, _ in page.elements} <= KNOWN
     names = {name for _, attributes in page.elements for name in attributes}
-    assert names <= {"lang", "charset", "name", "content", "class", "scope"}
+    assert names <= {"lang", "charset", "name", "content", "class", "scope", "href"}
     assert sum(tag == "section" for tag, _ in page.elements) == len(runs)
     told = "".join(page.texts)
     for one in runs:
