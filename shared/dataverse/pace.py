@@ -83,6 +83,7 @@ class Pace:
         self._opened: int | None = None  # requests that went out since the last hold, while it is not fully open again
         self._trial: Trial | None = None  # of a slowdown that may be ours
         self._no_trial_before = now
+        self._convicted = False  # a slowdown was believed without proof
         self._acquittals = 0  # in a row
         self._slowness = Slowness(now)
         self._spent = _Spent(window)
@@ -242,6 +243,8 @@ class Pace:
     def _conclude_fewer(self, now: float, trial: Trial, stretch: Stretch) -> None:
         """Go back to as many as before; that they are slow again is still to be shown.
 
+        The first slowdown is believed without: a hint that is too high costs most then, and it happens only once. Not
+        so among workers, who grow back too slowly.
         What went beyond the recommended number is not tried again: little is lost without it.
         """
         self._limit = self._target = self._within(trial.limit)
@@ -250,6 +253,9 @@ class Pace:
         if not trial.is_helped_by(stretch):
             self._slowness.accept()
             self._acquit(now)
+        elif not self._convicted and self._workers == 1:
+            self._convicted = True
+            self._back_off(now, trial.target)
         elif round(trial.limit) > max(1, round(self._start)):
             self._limit = self._target = max(trial.target, _BEYOND_SHARE * self._start)
             self._acquit(now)

@@ -144,12 +144,20 @@ def test_rows_that_take_longer_because_of_us_leave_fewer_at_once() -> None:
 
 def test_a_slowdown_that_passes_by_itself_leaves_as_many_at_once() -> None:
     """Halving seems to have helped; as many as before are fast again."""
-    day = Day(start=16)
+    day = Day(start=32, workers=2)
     day.calls(24, 2.0)
     day.calls(24, 3.0)
     assert day.pace.at_once < 12
     day.calls(60, 2.0)
     assert day.pace.at_once >= 16
+
+
+def test_the_first_slowdown_is_believed_when_halving_helped() -> None:
+    day = Day(start=16)
+    day.calls(24, 2.0)
+    day.calls(24, 3.0)
+    day.calls(60, 2.0)
+    assert day.pace.at_once < 12
 
 
 def test_slowdowns_that_were_not_ours_are_left_alone_for_longer_each_time() -> None:
