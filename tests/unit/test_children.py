@@ -58,7 +58,8 @@ def test_a_row_without_a_profile_is_rejected(table: str) -> None:
     found = made(table, ("C-1", "x", "y"), ("C-2", "v", "w"), profiles=("C-1", "C-3"))
     assert found.fault == "CustomerId: no profile has this id"
     assert len(found.records) == 1
-    [key] = found.source_keys.values()
+    [guid] = found.faults
+    key = found.source_keys[guid]
     assert key == "v" if table == "UnifiedActivity" else "C-2" in key
 
 
