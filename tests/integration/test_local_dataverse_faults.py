@@ -102,7 +102,7 @@ def test_a_slow_answer_is_the_real_one_after_the_work_and_counts_as_execution(ap
     api.faults({"kind": "slow", "slow": 0.5})
     began = time.monotonic()
     assert created(api).status_code == 204
-    assert time.monotonic() - began >= 0.5
+    assert 0.5 <= time.monotonic() - began < 2
     assert api.laboratory("statistics")["servers"][0]["execution_seconds"] == pytest.approx(0.5, abs=0.1)
 
 

@@ -93,7 +93,7 @@ def test_too_many_at_once_are_refused_while_the_others_still_run(api: Api) -> No
     with under_way(api, 3) as sent:
         began = time.monotonic()
         api.refused(429, protection.CONCURRENCY, "GET", "WhoAmI")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 0.5
         assert not [one for one in sent if one.done()]
     assert [one.result().status_code for one in sent] == [200, 200, 200]
 
@@ -187,7 +187,7 @@ def test_requests_wait_side_by_side(api: Api) -> None:
     began = time.monotonic()
     with under_way(api, 8):
         pass
-    assert 0.6 <= time.monotonic() - began < 4.0  # one after the other: 4.8
+    assert 0.6 <= time.monotonic() - began < 2.0
 
 
 def test_bulk_rows_and_the_operations_of_a_batch_have_their_price(api: Api) -> None:
