@@ -1,7 +1,7 @@
 """Campaigns: how often something is tried, from which seed, and what is written down of it.
 
 A campaign is short in `make test` and long with SOAK=1. SEED=<number> repeats one; every failure names it.
-With CAMPAIGN_LOG=<file> each part of a campaign adds a line of JSON to the file, from which tests/soak.py makes its table.
+With CAMPAIGN_LOG=<file> each part of a campaign adds a line of JSON to the file: tests/soak.py makes its table of them.
 """
 
 from __future__ import annotations
