@@ -1,7 +1,13 @@
-"""Time comes from the storage service: workers whose own clocks are wrong still agree on leases."""
+"""Time comes from the storage service: workers whose own clocks are wrong still agree on leases.
+
+The machine's clock may be minutes wrong, or be set while the process runs. What the process does first is to ask the
+storage, and whatever reads the time does so after an answer of it, so no wrong time is ever used.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from threading import Lock
@@ -14,27 +20,45 @@ TOLERANCE = timedelta(seconds=2)
 """The Date header has whole seconds: smaller differences are noise. So far a worker's clock may be off."""
 
 
-class Clock:
-    """UTC now, corrected by what the storage service last said. Thread safe."""
+def _of_the_machine() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self) -> None:
+
+class Clock:
+    """UTC now, corrected by what the storage service last said. Thread safe.
+
+    `machine` is the clock that is corrected: it returns the time with its time zone.
+    """
+
+    def __init__(self, machine: Callable[[], datetime] = _of_the_machine) -> None:
+        self._machine = machine
         self._offset = timedelta()
         self._lock = Lock()
 
     def now(self) -> datetime:
         """The time, with time zone."""
-        return datetime.now(UTC) + self._offset
+        return self._machine() + self._offset
 
     def learn(self, served: datetime) -> None:
         """Take over the service's time where ours differs by more than its resolution."""
-        offset = served - datetime.now(UTC)
+        offset = served - self._machine()
         with self._lock:
             if abs(offset - self._offset) > TOLERANCE:
                 self._offset = offset if abs(offset) > TOLERANCE else timedelta()
 
+    def learn_late(self, served: datetime, elapsed: timedelta) -> None:
+        """The same from an answer that took so long: it tells a time between its request and now.
+
+        The clock is corrected only if that cannot be, and then it is right to half of the time that it took.
+        """
+        if elapsed < TOLERANCE:
+            self.learn(served)
+        elif not served - TOLERANCE <= self.now() <= served + elapsed + TOLERANCE:
+            self.learn(served + elapsed / 2)
+
 
 class ServerTimePolicy(SansIOHTTPPolicy):  # type: ignore[type-arg]
-    """Reads the Date header of every answer of an Azure SDK client into a clock."""
+    """Reads the Date header of every answer of an Azure SDK client into a clock. It stands behind the SDK's retries."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -42,10 +66,10 @@ class ServerTimePolicy(SansIOHTTPPolicy):  # type: ignore[type-arg]
 
     def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]
         """Called by the pipeline for every request."""
-        request.context[_SENT] = datetime.now(UTC)
+        request.context[_SENT] = time.monotonic()  # the machine's clock may be set meanwhile
 
     def on_response(self, request: PipelineRequest, response: PipelineResponse) -> None:  # type: ignore[type-arg]
-        """Called by the pipeline for every answer. An answer that took long tells the time of long ago."""
+        """Called by the pipeline for every answer."""
         date, sent = response.http_response.headers.get("Date"), request.context.get(_SENT)
-        if date and sent is not None and datetime.now(UTC) - sent < TOLERANCE:
-            self._clock.learn(parsedate_to_datetime(date))
+        if date and sent is not None:
+            self._clock.learn_late(parsedate_to_datetime(date), timedelta(seconds=time.monotonic() - sent))

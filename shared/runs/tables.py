@@ -1,7 +1,13 @@
-"""Guarded access to one table of Azure Tables. The SDK's errors become ours; versions are ETags."""
+"""Guarded access to one table of Azure Tables. The SDK's errors become ours; versions are ETags.
+
+Each guarded write leaves a mark of its own in its rows. The SDK repeats a request whose answer was lost; if it was
+carried out the first time, its repetition is refused, because the row is another one by now. So after a conflict, and
+where no answer came at all, the row is read: one that bears our mark was written by us, and nobody else has it.
+"""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +17,11 @@ from typing import Any, TypeVar
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
+    HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
+    ServiceRequestError,
 )
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 
@@ -25,6 +33,8 @@ from shared.settings import Connection
 T = TypeVar("T")
 
 TRANSACTION_LIMIT = 100
+_MARK = "written"  # the property that names the write
+_CONFLICTS = frozenset({404, 409, 412})  # of a transaction
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Delete:
 
 def service(connection: Connection, clock: Clock, **options: Any) -> TableServiceClient:
     """The client of the status storage; every answer's time goes to the clock. `options` are the SDK's."""
-    options = {"per_call_policies": [ServerTimePolicy(clock)], **options}
+    options = {"per_retry_policies": [ServerTimePolicy(clock)], **options}
     if connection.connection_string:
         return TableServiceClient.from_connection_string(connection.connection_string, **options)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415  half a second of cold start
@@ -83,21 +93,59 @@ class Table:
         return found
 
     def write(self, write: Write) -> str:
-        """Insert or replace one row. Returns the new ETag; raises ConflictError where the row stands otherwise."""
+        """Insert or replace one row. Returns the new ETag; raises ConflictError where the row stands otherwise.
+
+        Raises TransientError where it is not known whether it was written.
+        """
         with _translated():
-            entity = to_entity(write.value, write.partition, write.row)
-            if not write.etag:
-                return str(self._client.create_entity(entity)["etag"])
-            answer = self._client.update_entity(
-                entity, mode=UpdateMode.REPLACE, etag=write.etag, match_condition=MatchConditions.IfNotModified
-            )
-            return str(answer["etag"])
+            entity = _entity(write, _new_mark())
+            try:
+                return self._send(entity, write.etag)
+            except AzureError as fault:
+                if etags := self._written(fault, [entity]):
+                    return etags[0]
+                raise
+
+    def _send(self, entity: dict[str, Any], etag: str) -> str:
+        if not etag:
+            return str(self._client.create_entity(entity)["etag"])
+        answer = self._client.update_entity(
+            entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+        )
+        return str(answer["etag"])
 
     def transact(self, writes: Sequence[Write | Delete]) -> list[str]:
-        """All or none, within one partition, at most 100. Returns the new ETags; raises ConflictError."""
+        """All or none, within one partition, at most 100. Returns the new ETags; raises ConflictError.
+
+        Raises TransientError where it is not known whether they were written.
+        """
+        mark = _new_mark()
         with _translated():
-            answers = self._client.submit_transaction([_operation(write) for write in writes])
+            operations = [_operation(write, mark) for write in writes]
+            try:
+                answers = self._client.submit_transaction(operations)
+            except AzureError as fault:
+                kept = [entity for what, entity, _ in operations if what != "delete"]
+                if found := self._written(fault, kept):
+                    etags = iter(found)
+                    return ["" if what == "delete" else next(etags) for what, _, _ in operations]
+                raise
             return [str(answer.get("etag", "")) for answer in answers]
+
+    def _written(self, fault: AzureError, entities: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The ETags of rows that were written although the answer says otherwise, or did not come; else none."""
+        if not _may_be_written(fault):
+            return []
+        etags = []
+        for entity in entities:
+            try:
+                found = self._client.get_entity(entity["PartitionKey"], entity["RowKey"])
+            except AzureError:
+                return []
+            if found.get(_MARK) != entity[_MARK]:
+                return []  # another worker's; or ours, and changed by another one since
+            etags.append(str(found.metadata["etag"]))
+        return etags
 
     def insert_all(self, writes: Iterable[Write]) -> None:
         """Insert or overwrite rows of one partition in as few transactions as possible."""
@@ -133,15 +181,30 @@ class Table:
             self._client.submit_transaction([("upsert", entity, {"mode": UpdateMode.REPLACE}) for entity in entities])
 
 
-def _operation(write: Write | Delete) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+def _operation(write: Write | Delete, mark: str) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
     if isinstance(write, Delete):
         entity = {"PartitionKey": write.partition, "RowKey": write.row}
         return "delete", entity, {"etag": write.etag, "match_condition": MatchConditions.IfNotModified}
-    entity = to_entity(write.value, write.partition, write.row)
     if not write.etag:
-        return "create", entity, {}
+        return "create", _entity(write, mark), {}
     guard = {"mode": UpdateMode.REPLACE, "etag": write.etag, "match_condition": MatchConditions.IfNotModified}
-    return "update", entity, guard
+    return "update", _entity(write, mark), guard
+
+
+def _entity(write: Write, mark: str) -> dict[str, Any]:
+    return to_entity(write.value, write.partition, write.row) | {_MARK: mark}
+
+
+def _new_mark() -> str:
+    return uuid.uuid4().hex
+
+
+def _may_be_written(fault: AzureError) -> bool:
+    """Whether a write may have been carried out for all that: it conflicts, perhaps with itself, or has no answer."""
+    if isinstance(fault, ServiceRequestError):
+        return False  # it never reached the service
+    status = fault.status_code if isinstance(fault, HttpResponseError) else None
+    return status is None or status in _CONFLICTS or status >= 500
 
 
 @contextmanager
@@ -153,7 +216,7 @@ def _translated() -> Iterator[None]:
     except ResourceNotFoundError as fault:
         raise NotFoundError("A row of the status storage is gone.") from fault
     except TableTransactionError as fault:
-        if getattr(fault, "status_code", None) in {404, 409, 412}:
+        if getattr(fault, "status_code", None) in _CONFLICTS:
             raise ConflictError("Rows of the status storage were changed by another worker.") from fault
         raise TransientError(f"The status storage refused a transaction: {fault.message}") from fault
     except AzureError as fault:
