@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -187,3 +188,12 @@ def since_1970(date: str | None) -> float | None:
         return parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, OverflowError):
         return None
+
+
+def answered_at(date: str | None) -> float:
+    """When an answer was given, by its Date header: a Retry-After with a date is one of the service's clock.
+
+    By the machine's clock, which may be wrong, only where the answer does not say.
+    """
+    served = since_1970(date)
+    return time.time() if served is None else served

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +9,7 @@ import httpx
 
 from shared.dataverse import batch
 from shared.dataverse.client import NO_CUSTOM_LOGIC, ROOT, Client, refuses_bypass
-from shared.dataverse.errors import AmbiguousError, Fault, Kind, classify_body
+from shared.dataverse.errors import AmbiguousError, Fault, Kind, answered_at, classify_body
 from shared.dataverse.sizing import Sizing
 from shared.errors import ConfigurationError, ThrottledError, TransientError
 
@@ -132,11 +131,10 @@ class Singles:
                 return Fault(Kind.TIMEOUT, 0, "", str(error), "")
             raise
 
-    def _take_all(self, answers: dict[int, Fault | None], found: dict[int, batch.Answer], sent_at: float) -> None:
+    def _take_all(self, answers: dict[int, Fault | None], found: dict[int, Fault | None], sent_at: float) -> None:
         """Note every definite answer, then raise what speaks against going on."""
         stops: list[Fault] = []
-        for place, answer in found.items():
-            fault = _fault(answer)
+        for place, fault in found.items():
             if fault is None or fault.kind in _OF_ROWS:
                 answers[place] = fault
             else:
@@ -154,8 +152,8 @@ class Singles:
         self.client.raise_for(fault, self.table, sent_at=sent_at)
         raise TransientError(f"{self.table}: {fault}")
 
-    def _exchange(self, parts: Sequence[batch.Part], *, may_halve: bool) -> list[batch.Answer] | Fault:
-        """The answers to the parts; or the fault of a batch that is too large, or takes too long and can be halved."""
+    def _exchange(self, parts: Sequence[batch.Part], *, may_halve: bool) -> list[Fault | None] | Fault:
+        """The fault of each part, None where it succeeded; or that of a batch that is too large, or can be halved."""
         if not self.client.bypass_in_force:
             parts = [replace(part, headers=_without(part.headers, NO_CUSTOM_LOGIC)) for part in parts]
         content_type, body = batch.compose(parts, root=ROOT)
@@ -168,9 +166,11 @@ class Singles:
         if self.teaches is not None:
             self.teaches.took_at_most(len(parts), seconds)
         try:
-            return batch.parse(response.headers.get("Content-Type", ""), response.content)
+            found = batch.parse(response.headers.get("Content-Type", ""), response.content)
         except ValueError as error:
             raise AmbiguousError(f"{self.table}: the answer to a batch cannot be read: {error}") from error
+        now = answered_at(response.headers.get("Date"))  # the parts have no header of their own that says
+        return [_fault(answer, now) for answer in found]
 
     def _refused(self, fault: Fault, parts: int, size: int, *, may_halve: bool) -> Fault:
         if fault.kind is Kind.OVERSIZED:
@@ -203,10 +203,10 @@ class Singles:
             raise
 
 
-def _fault(answer: batch.Answer) -> Fault | None:
+def _fault(answer: batch.Answer, now: float) -> Fault | None:
     if answer.status < 300:
         return None
-    return classify_body(answer.status, answer.body, answer.headers.get("retry-after"), now=time.time())
+    return classify_body(answer.status, answer.body, answer.headers.get("retry-after"), now=now)
 
 
 def _without(headers: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
