@@ -1,11 +1,11 @@
-"""Manual reruns, and carrying out what a run held."""
+"""Manual reruns, carrying out what a run held, and canceling runs."""
 
 from __future__ import annotations
 
 import azure.functions as func
 
 from handlers.answers import answer, body, or_error
-from shared import confirm, lifecycle, telemetry, views
+from shared import cancel, confirm, lifecycle, pause, telemetry, views
 from shared.services import services
 
 blueprint = func.Blueprint()
@@ -34,4 +34,18 @@ def confirm_run(req: func.HttpRequest, context: func.Context) -> func.HttpRespon
         return answer(views.runs_view(services(), [run])[0], 202)
 
     with telemetry.span("confirm_run", context.trace_context.trace_parent or ""):
+        return or_error(work)
+
+
+@blueprint.function_name("cancel_run")
+@blueprint.route(route="runs/{id}/cancel", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+def cancel_run(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Send nothing more of a run: {"reason": "..."}, or no body. Answers 202 with the run, which ends soon."""
+
+    def work() -> func.HttpResponse:
+        reason = pause.read_reason(body(req))
+        run = cancel.cancel(services(), req.route_params["id"], reason)
+        return answer(views.runs_view(services(), [run])[0], 202)
+
+    with telemetry.span("cancel_run", context.trace_context.trace_parent or ""):
         return or_error(work)

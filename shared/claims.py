@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.errors import ConflictError, TransientError
+from shared.runs import life
 from shared.runs.model import Task, TaskPhase
 from shared.services import Services
 
@@ -43,7 +44,7 @@ class TaskClaim:
         """Give the task back at once, so that nobody waits for the lease. This try does not count."""
         phase = TaskPhase.WAITING if self.task.phase is TaskPhase.PLANNING else self.task.phase
         try:
-            self.save(replace(self.task, phase=phase, tries=self.task.tries - 1))
+            self.save(life.task(self.task, phase, tries=self.task.tries - 1))
         except (ConflictError, TransientError):
             _log.info("claim.not_released", extra={"run": self.task.run, "task": self.task.key})
 
@@ -65,8 +66,8 @@ class TaskClaim:
 @contextmanager
 def claimed(services: Services, task: Task, *, phase: TaskPhase) -> Iterator[TaskClaim]:
     """Hold a task while something is done with it. Raises ConflictError where somebody else was faster."""
-    held = replace(
-        task, phase=phase, owner=services.worker, tries=task.tries + 1,
+    held = life.task(
+        task, phase, owner=services.worker, tries=task.tries + 1,
         lease_until=services.clock.now() + timedelta(seconds=services.settings.lease_seconds),
     )  # fmt: skip
     claim = TaskClaim(services, services.store.save_task(held))

@@ -14,9 +14,10 @@ from shared.delta import engine, exceptions, rejects, source, state
 from shared.delta.counts import Counts
 from shared.errors import ConflictError
 from shared.linking import texts
-from shared.runs import paths
+from shared.runs import life, paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
+from shared.runs.outcome import STOPPED
 from shared.runs.store import Pointer
 from shared.services import Services
 from shared.texts import counted
@@ -38,8 +39,8 @@ def close(services: Services, message: TableMessage) -> None:
     if run.phase is not Phase.SENDING or task.phase is not TaskPhase.PLANNED or is_held(services, task):
         return
     chunks = services.store.chunks(task)
-    if any(not chunk.done for chunk in chunks):
-        return
+    if len(chunks) < task.chunks or any(not chunk.done for chunk in chunks):
+        return  # one that is concluded while they are read may stand in no page of the answer
     pointer = services.store.pointer(run.organization_id, services.settings.hydration.publisher_prefix, task.subject)
     if pointer.path != task.base_state and (pointer.run, pointer.attempt) != (run.id, task.attempt):
         leave_uncertain(services, run, task, "another run has committed the state of this table meanwhile.")
@@ -67,16 +68,16 @@ def _close(services: Services, run: Run, claim: TaskClaim, chunks: list[Chunk], 
         reported = rejects.write(connection, planned, delta, place / "rejects.csv")
         if reported:
             services.blobs.upload(paths.rejects_report(run.environment, task), place / "rejects.csv")
-        _commit(services, run, task, pointer, _saved(connection, place, only_a_part=bool(task.confirms)))
-    claim.save(replace(_ended(_told(task, sent, chunks, missing), sent), reported=reported))
+        _commit(services, run, replace(task, counts=sent), pointer, _saved(connection, place, task))
+    claim.save(replace(_ended(run, _told(task, sent, chunks, missing), sent), reported=reported))
     _log.info("task.closed", extra={"run": run.id, "task": task.key})
 
 
-def _saved(connection: duckdb.DuckDBPyConnection, place: Path, *, only_a_part: bool) -> tuple[Path, Path | None]:
+def _saved(connection: duckdb.DuckDBPyConnection, place: Path, task: Task) -> tuple[Path, Path | None]:
     """The files of the new state, and of the rows that are refused where there are any."""
     file, beside = place / "next.parquet", place / "next-refused.parquet"
     state.save(connection, "next_state", file)
-    return file, beside if state.save_refused(connection, beside, only_a_part=only_a_part) else None
+    return file, beside if state.save_refused(connection, beside, only_a_part=bool(task.confirms)) else None
 
 
 def _fetch(services: Services, path: str, file: Path) -> Path:
@@ -134,7 +135,7 @@ def _commit(services: Services, run: Run, task: Task, known: Pointer, saved: tup
     pointer = Pointer(
         path, run.id, task.attempt, task.subject, task.kind, task.origin,
         configuration=task.configuration or known.configuration,
-        succeeded=known.succeeded or not (task.failure or task.confirms),
+        succeeded=known.succeeded or not (task.failure or task.confirms or task.counts.unfinished),
         refused=paths.refused(path) if refused else "", etag=known.etag,
     )  # fmt: skip
     services.store.save_pointer(run.organization_id, prefix, pointer)
@@ -165,7 +166,7 @@ def _told(task: Task, sent: Counts, chunks: list[Chunk], missing: list[str]) -> 
     return replace(task, custom_logic=logic, notes=(*task.notes, *told))
 
 
-def _ended(task: Task, sent: Counts) -> Task:
+def _ended(run: Run, task: Task, sent: Counts) -> Task:
     counts = replace(
         sent,
         unchanged=task.counts.unchanged,
@@ -175,10 +176,12 @@ def _ended(task: Task, sent: Counts) -> Task:
     status = Status.SUCCESSFUL
     if counts.rejected or counts.held:
         status = Status.COMPLETED_WITH_REJECTS
+    if sent.unfinished and run.stopped:
+        status = run.ends_as
     if task.failure:
         status = Status.FAILED
     detail = "\n".join(_sentences(task, counts, sent))
-    return replace(task, phase=TaskPhase.ENDED, status=status, detail=detail, counts=counts)
+    return life.task(task, TaskPhase.ENDED, status=status, detail=detail, counts=counts)
 
 
 def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
@@ -188,6 +191,8 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
     )
     if task.failure:
         yield task.failure
+    elif sent.unfinished:
+        yield STOPPED
     done = [
         (counts.created, created),
         (counts.changed, changed),
@@ -199,4 +204,12 @@ def _sentences(task: Task, counts: Counts, sent: Counts) -> Iterator[str]:
         yield f"{counted(counts.rejected, row)} rejected; rejects.csv of this task names each with its reason."
     if sent.held:
         yield f"{counted(sent.held, row)} not removed; rejects.csv says why of each, the next run tries again."
+    if unfinished := _unfinished(sent, row):
+        yield f"{unfinished}: the next run does what is left."
     yield from task.notes
+
+
+def _unfinished(sent: Counts, row: str) -> str:
+    """What was planned and has no outcome; empty where everything has one."""
+    left = [(sent.unsent, "not attempted"), (sent.uncertain, "sent without an answer"), (sent.unremoved, "not removed")]
+    return ", ".join(f"{counted(number, row)} {what}" for number, what in left if number)

@@ -35,6 +35,7 @@ MOST_TRIES = 60
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 900.0
 _DEAD_WAIT = 5.0
 _PAUSE = Event()
+_ONLY_STEPS = {(Step.START, Phase.STARTING), (Step.PREPARE, Phase.PREPARING)}
 _NOT_WHILE_PAUSED = {Step.START, Step.PLAN, Step.PREPARE}
 
 
@@ -131,12 +132,8 @@ def abandon_step(services: Services, message: TableMessage, reason: str) -> None
             lifecycle.end_task(services, task, Status.FAILED, reason)
             lifecycle.send_plans_after(services, run, task)
         lifecycle.advance(services, run.environment, run.id)
-    elif (message.step, run.phase) in {(Step.START, Phase.STARTING), (Step.PREPARE, Phase.PREPARING)}:
-        # First the run, guarded by its version: nobody can begin to send while its tasks are ended.
-        lifecycle.end_run(services, run, Status.FAILED, reason)
-        for task in services.store.tasks(run.id):
-            if task.phase is not TaskPhase.ENDED:
-                lifecycle.end_task(services, task, Status.FAILED, "The run ended before anything of it was written.")
+    elif (message.step, run.phase) in _ONLY_STEPS and not run.stopped:
+        lifecycle.stop(services, run, Status.FAILED, reason)
 
 
 def _wait(tries: int) -> float:

@@ -12,7 +12,8 @@ HydrationError
 ├── GoneError               something that was named is kept no longer
 ├── TooLargeError           what was named is too large to be handed out in one answer
 ├── LostBlobError           a blob that the app wrote itself is gone
-└── ClaimLostError          another worker holds the work, or the run is over: stop without writing
+├── ClaimLostError          another worker holds the work, or the run is over: stop without writing
+└── StoppedError            the run is stopped, canceled for one: send nothing more, and say how far it came
 """
 
 from __future__ import annotations
@@ -79,3 +80,7 @@ class LostBlobError(HydrationError):
 
 class ClaimLostError(HydrationError):
     """The claim is held by another worker, has lapsed, or its run is over: write nothing more."""
+
+
+class StoppedError(HydrationError):
+    """The run is stopped: send nothing more, and say how far it came."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.errors import ConflictError, NotFoundError
-from shared.runs import openings
+from shared.runs import life, openings
 from shared.runs import reconcile as decide
 from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status, Task, TaskPhase
@@ -81,7 +81,9 @@ def _no_manifest(services: Services, environment: str) -> str:
 
 
 def _not_configured(services: Services, environment: str) -> str:
-    """One Skipped run tells of a folder that nobody configured."""
+    """One Skipped run tells of a folder that nobody configured; what waited since it was ends the same way."""
+    for waiting in services.store.waiting_runs(environment):
+        end_run(services, waiting, Status.SKIPPED, openings.no_longer_configured(environment))
     run = openings.not_configured(environment, services.clock.now())
     try:
         services.store.run(environment, run.id)
@@ -129,8 +131,8 @@ def start_next(services: Services, environment: str) -> None:
 
 def requeue(services: Services, run: Run, reason: str) -> Run:
     """The lake moved on before anything was written: give the turn back and wait for the lake to settle."""
-    again = replace(
-        run, phase=Phase.WAITING, status=Status.QUEUED, fingerprint="", attempt=run.attempt + 1, stage=0, dispatched=0,
+    again = life.run(
+        run, Phase.WAITING, status=Status.QUEUED, fingerprint="", attempt=run.attempt + 1, stage=0, dispatched=0,
         detail=reason,
     )  # fmt: skip
     lock = services.store.lock(run.environment)
@@ -155,7 +157,7 @@ def requeue_if_changed(services: Services, run: Run) -> bool:
 def end_run(services: Services, run: Run, status: Status, detail: str) -> None:
     """End the run and free the environment, in one transaction; then it is the next one's turn."""
     lock = services.store.lock(run.environment)
-    ended = replace(run, status=status, detail=detail, phase=Phase.ENDED, ended=services.clock.now())
+    ended = life.run(run, Phase.ENDED, status=status, detail=detail, ended=services.clock.now())
     services.store.save_runs([ended], lock=replace(lock, run="") if lock.run == run.id else None)
     _log.info("run.ended", extra={"run": run.id, "environment": run.environment, "status": str(status)})
     start_next(services, run.environment)
@@ -163,10 +165,21 @@ def end_run(services: Services, run: Run, status: Status, detail: str) -> None:
 
 def end_task(services: Services, task: Task, status: Status, detail: str) -> Task:
     """End a task that wrote nothing."""
-    ended = replace(task, status=status, detail=detail, phase=TaskPhase.ENDED, owner="", lease_until=None)
+    ended = life.task(task, TaskPhase.ENDED, status=status, detail=detail, owner="", lease_until=None)
     ended = services.store.save_task(ended)
     _log.info("task.ended", extra={"run": task.run, "task": task.key, "status": str(status)})
     return ended
+
+
+def stop(services: Services, run: Run, status: Status, reason: str) -> None:
+    """Begin nothing more of a run; it ends as `status` when what is under way has come to its end.
+
+    Raises ConflictError where the run has moved on meanwhile.
+    """
+    detail = f"{reason} What is under way is finished; nothing more is sent." if run.phase is Phase.SENDING else reason
+    services.store.save_run(replace(run, stopped=reason, ends_as=status, detail=detail))
+    _log.info("run.stopped", extra={"run": run.id, "environment": run.environment, "status": str(status)})
+    advance(services, run.environment, run.id)
 
 
 # -- moving on -------------------------------------------------------------------------------------------
@@ -228,27 +241,19 @@ def _open_stages(services: Services, run: Run, tasks: list[Task]) -> dict[str, i
 
 def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.Action) -> bool:
     """Carry an action out. True: the run is another one now, look again."""
-    step = TableMessage(Step.START, run.environment, run.id, round=run.attempt)
     match action:
-        case decide.SendStart():
-            services.queues.send_step(step)
-            services.store.moved(run.id, "")
-        case decide.SendPlan(task):
-            services.queues.send_step(replace(step, step=Step.PLAN, task=task.key))
-            services.store.moved(run.id, task.key)
-        case decide.SendClose(task):
-            services.queues.send_step(replace(step, step=Step.CLOSE, task=task.key))
-        case decide.FailTask(task, reason):
-            end_task(services, task, Status.FAILED, reason)
-            send_plans_after(services, run, task)
+        case decide.EndTask(task, status, reason):
+            end_task(services, task, status, reason)
+            if not run.stopped:
+                send_plans_after(services, run, task)
             return True
+        case decide.Conclude(task):
+            return _conclude(services, task)
         case decide.Prepare(already):
             if not already:
-                services.store.save_run(
-                    replace(run, phase=Phase.PREPARING, detail="All is planned; Dataverse is being prepared.")
-                )
-            services.queues.send_step(replace(step, step=Step.PREPARE))
-            services.store.moved(run.id, "")
+                detail = "All is planned; Dataverse is being prepared."
+                services.store.save_run(life.run(run, Phase.PREPARING, detail=detail))
+            _ask(services, run, action)
         case decide.OpenStage(stage):
             services.store.save_run(replace(run, stage=stage, detail=f"Stage {stage} of {LAST_STAGE} is being sent."))
             return True
@@ -256,7 +261,33 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
             _dispatch(services, run, tasks, stage, held=held)
         case decide.EndRun(status, detail):
             end_run(services, run, status, detail)
+        case _:
+            _ask(services, run, action)
     return False
+
+
+def _ask(services: Services, run: Run, action: decide.Action) -> None:
+    """Ask for a step. It is noted, and not asked for again before it had its time; closing is, with every look."""
+    step = TableMessage(Step.START, run.environment, run.id, round=run.attempt)
+    match action:
+        case decide.SendPlan(task):
+            step = replace(step, step=Step.PLAN, task=task.key)
+        case decide.SendClose(task):
+            step = replace(step, step=Step.CLOSE, task=task.key)
+        case decide.Prepare():
+            step = replace(step, step=Step.PREPARE)
+    services.queues.send_step(step)
+    if step.step is not Step.CLOSE:
+        services.store.moved(run.id, step.task)
+
+
+def _conclude(services: Services, task: Task) -> bool:
+    """Conclude, as they are, the open chunks that nobody holds. Whoever holds one concludes it before its next call."""
+    now = services.clock.now()
+    chunks = services.store.open_chunks(task, up_to=LAST_STAGE)
+    free = [chunk for chunk in chunks if not (chunk.owner and chunk.lease_until and chunk.lease_until > now)]
+    services.store.conclude_chunks(free)
+    return bool(free)
 
 
 def _dispatch(services: Services, run: Run, tasks: list[Task], stage: int, *, held: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.delta.compare import Delta, Policy
 from shared.delta.counts import Counts
 from shared.linking import texts
 from shared.planning import Draft
+from shared.runs import life
 from shared.runs.model import Kind, Status, Task, TaskPhase
 from shared.texts import counted
 
@@ -25,9 +25,9 @@ _WORDS = {
 
 def planned(task: Task, delta: Delta, drafted: Draft, rules: Policy) -> Task:
     """The task with its plan's figures."""
-    return replace(
+    return life.task(
         task,
-        phase=TaskPhase.PLANNED,
+        TaskPhase.PLANNED,
         status=Status.REFRESHING,
         detail=f"{delta.created + delta.changed:,} rows to write, {delta.removed:,} to remove.",
         counts=Counts(unchanged=delta.unchanged, rejected=delta.rejected, held=delta.held + delta.held_writes),
@@ -64,7 +64,7 @@ def would(connection: duckdb.DuckDBPyConnection, task: Task, delta: Delta, draft
     held = _notes(task, delta, rules, only_planned=True)
     sentences = [*(told or [texts.WOULD_NOT_WRITE]), *others, *task.notes, *drafted.notes, *held]
     status = Status.COMPLETED_WITH_REJECTS if counts.rejected or counts.held else Status.SUCCESSFUL
-    return replace(task, phase=TaskPhase.ENDED, status=status, detail="\n".join(sentences), counts=counts)
+    return life.task(task, TaskPhase.ENDED, status=status, detail="\n".join(sentences), counts=counts)
 
 
 def unnamed(task: Task, count: int) -> str:

@@ -27,7 +27,7 @@ from shared.errors import (
 from shared.lake.snapshot import Snapshot
 from shared.planning import Planning
 from shared.reading import Reading
-from shared.runs import paths
+from shared.runs import life, paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.runs.reconcile import plannable
@@ -51,7 +51,7 @@ def plan(services: Services, message: TableMessage) -> None:
     run = services.store.run(message.environment, message.run)
     if run.phase is not Phase.PLANNING or task.phase not in {TaskPhase.WAITING, TaskPhase.PLANNING}:
         return
-    if not run.attempt == task.round == message.round:
+    if not run.attempt == task.round == message.round or run.stopped:
         return
     if task.key not in {one.key for one in plannable(lifecycle.tasks_of(services, run))}:
         return  # the profiles are planned first
@@ -86,7 +86,7 @@ def _plan_or_end(services: Services, run: Run, claim: TaskClaim) -> None:
 
 
 def _end(claim: TaskClaim, status: Status, detail: str) -> None:
-    claim.save(replace(claim.task, phase=TaskPhase.ENDED, status=status, detail=detail))
+    claim.save(life.task(claim.task, TaskPhase.ENDED, status=status, detail=detail))
     _log.info("task.ended", extra={"run": claim.task.run, "task": claim.task.key, "status": str(status)})
 
 

@@ -9,7 +9,7 @@ from shared.dataverse import metadata, privileges, solution
 from shared.dataverse.client import Client
 from shared.dataverse.metadata import Lookup
 from shared.dataverse.schema import Schema, provision
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, ConflictError
 from shared.lake.snapshot import Snapshot
 from shared.linking import texts
 from shared.provision import customer_schema, link_schema, table_schema
@@ -33,7 +33,7 @@ def prepare(services: Services, message: TableMessage) -> None:
     A lake that changed meanwhile sends the run back to wait: nothing was written yet. Raises TransientError.
     """
     run = services.store.run(message.environment, message.run)
-    if run.phase is not Phase.PREPARING or run.attempt != message.round:
+    if run.phase is not Phase.PREPARING or run.attempt != message.round or run.stopped:
         return
     run = services.store.save_run(run)  # whoever began before cannot finish any more: only one lets the run be sent
     if run.mode is not Mode.CONFIRM:  # what another run held needs no look at the lake, and all that it needs is there
@@ -49,6 +49,8 @@ def _prepare_tasks(services: Services, run: Run) -> None:
     snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
     planned = [task for task in services.store.tasks(run.id) if task.phase is TaskPhase.PLANNED and not task.failure]
     for task in sorted(planned, key=lambda one: (one.kind is Kind.LINK, not one.is_profile)):
+        if services.store.run(run.environment, run.id).etag != run.etag:
+            raise ConflictError(f"The run {run.id} was stopped, or another worker prepares it.")
         _prepare_task(services, run, task, snapshot)
         services.store.moved(run.id, task.key)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from shared.errors import (
     ConflictError,
     HydrationError,
     LostBlobError,
+    StoppedError,
     ThrottledError,
     TransientError,
 )
@@ -98,6 +100,7 @@ def fail(services: Services, task: Task, reason: str) -> None:
 def _wanted(run: Run, task: Task, message: ChunkMessage) -> bool:
     return (
         run.phase is Phase.SENDING
+        and not run.stopped
         and message.stage <= run.stage
         and task.phase is TaskPhase.PLANNED
         and task.attempt == message.attempt
@@ -114,6 +117,7 @@ class _Sending:
         self._chunk = self._claim(replace(chunk, tries=chunk.tries + 1), begun=chunk.begun)
         self._name = uuid.uuid4().hex[:12]
         self._user: Client | None = None
+        self._asked = False  # a request of the call that is under way has gone out
         self._stale = False
         self._exceptions: dict[int, list[object]] = {}
 
@@ -121,7 +125,8 @@ class _Sending:
         if self._task.failure or self._chunk.tries > MOST_TRIES:
             return self._conclude(self._task.failure or f"Given up after {MOST_TRIES} attempts. {self._chunk.trouble}")
         try:
-            self._send_all()
+            with suppress(StoppedError):  # what was not sent shows, and the run says why
+                self._send_all()
         except ThrottledError as fault:
             self._chunk = replace(self._chunk, tries=self._chunk.tries - 1)  # waiting as told is no failure
             return self._again(self._least_wait(fault), fault)
@@ -141,10 +146,20 @@ class _Sending:
             start = self._chunk.sent
             writer = self._writer()
             end = writer.reach(records, start, self._action)
-            self._chunk = self._claim(self._chunk, begun=max(end, self._chunk.begun))
-            faults = self._call(writer, records[start:end])
+            faults = self._call_within(writer, start, end, records)
             self._note(start, end, records, faults)
             self._chunk = replace(self._chunk, sent=end, tries=1)  # tries since something last went through
+
+    def _call_within(self, writer: Writer, start: int, end: int, records: list[bytes]) -> list[RowFault]:
+        """One call, whose reach is written down before it. Stopped before its first request, it reached no further."""
+        before = self._chunk.begun
+        self._chunk, self._asked = self._claim(self._chunk, begun=max(end, before)), False
+        try:
+            return self._call(writer, records[start:end])
+        except StoppedError:
+            if not self._asked:
+                self._chunk = replace(self._chunk, begun=before)
+            raise
 
     def _writer(self) -> Writer:
         """For one call: with the application user that has the most capacity free."""
@@ -207,16 +222,25 @@ class _Sending:
         run = self._services.store.run(self._run.environment, self._run.id)
         if run.phase is not Phase.SENDING:
             raise ClaimLostError("The run is over.")
+        if run.stopped:
+            raise StoppedError(run.stopped)
+        self._renew()
+        self._asked = True
+
+    def _renew(self) -> None:
+        """Make sure that the claim outlasts the request. Raises ClaimLostError."""
         settings = self._services.settings
         # The time limit counts for each part of a request, so half of what the lease has beyond it is kept in hand.
         needed = (settings.dataverse_timeout_seconds + settings.lease_seconds) / 2
-        lease = self._chunk.lease_until
-        if lease is not None and lease - self._services.clock.now() >= timedelta(seconds=needed):
-            return
-        try:
-            self._chunk = self._claim(self._chunk, begun=self._chunk.begun)
-        except ConflictError as fault:
-            raise ClaimLostError("Another worker has taken the chunk.") from fault
+        for _ in range(2):  # writing the claim may take long, so it is looked at again
+            lease = self._chunk.lease_until
+            if lease is not None and lease - self._services.clock.now() >= timedelta(seconds=needed):
+                return
+            try:
+                self._chunk = self._claim(self._chunk, begun=self._chunk.begun)
+            except ConflictError as fault:
+                raise ClaimLostError("Another worker has taken the chunk.") from fault
+        raise ClaimLostError("The claim was written too late to send anything under it.")
 
     # -- outcomes --------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared import confirm, lifecycle
 from shared.errors import ConfigurationError, CorruptSnapshotError
 from shared.lake.snapshot import Snapshot
-from shared.runs import paths
+from shared.runs import life, paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Mode, Phase, Run, Status
 from shared.services import Services
@@ -20,7 +20,7 @@ def start(services: Services, message: TableMessage) -> None:
     Raises TransientError; a run that cannot begin for another reason ends Failed and says why.
     """
     run = services.store.run(message.environment, message.run)
-    if run.phase is not Phase.STARTING or run.attempt != message.round:
+    if run.phase is not Phase.STARTING or run.attempt != message.round or run.stopped:
         return
     try:
         run = _begin(services, run)
@@ -47,14 +47,14 @@ def _begin(services: Services, run: Run) -> Run:
     bound = _bound(services, run)
     services.blobs.write(paths.snapshot(run), snapshot.to_json())
     services.store.begin_round(run, find_tasks(services, bound, snapshot))
-    return services.store.save_run(replace(bound, phase=Phase.PLANNING, detail="The tables are being compared."))
+    return services.store.save_run(life.run(bound, Phase.PLANNING, detail="The tables are being compared."))
 
 
 def _begin_continuation(services: Services, run: Run) -> Run:
     """The run with its tasks: what another run held needs no snapshot."""
     bound = _bound(services, run)
     services.store.begin_round(run, confirm.find_tasks(services, bound))
-    return services.store.save_run(replace(bound, phase=Phase.PLANNING, detail="What was held is being put together."))
+    return services.store.save_run(life.run(bound, Phase.PLANNING, detail="What was held is being put together."))
 
 
 def _bound(services: Services, run: Run) -> Run:

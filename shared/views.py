@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
-from shared import pause
+from shared import lifecycle, pause
 from shared.errors import ConfigurationError, NotFoundError
 from shared.runs import leftovers
 from shared.runs.model import GROUP, Chunk, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
+from shared.runs.outcome import NOTHING_WRITTEN
 from shared.services import Services
 from shared.texts import counted
 
@@ -113,9 +114,8 @@ def keeps_rejects(services: Services, run: Run) -> bool:
 
 def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
     """One run with its tasks, the profile first, links last, and until when it waits, None: for nothing."""
-    tasks = sorted(
-        services.store.tasks(run.id), key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name)
-    )
+    shown_tasks = (_as_ended(run, task) for task in lifecycle.tasks_of(services, run))
+    tasks = sorted(shown_tasks, key=lambda task: (task.kind is Kind.LINK, not task.is_profile, task.name))
     chunks = {task.key: services.store.chunks(task) if _is_being_sent(run, task) else [] for task in tasks}
     wait = _wait(chain.from_iterable(chunks.values()), services.clock.now())
     shown = run_view(run, services.store.environment(run.environment))
@@ -125,6 +125,13 @@ def run_with_tasks(services: Services, run: Run) -> dict[str, Any]:
         "confirmable": sum(task.confirmable for task in tasks),
         "tasks": [task_view(services, run, task, chunks[task.key]) for task in tasks],
     }
+
+
+def _as_ended(run: Run, task: Task) -> Task:
+    """A task that a worker wrote late, of a run that had ended meanwhile, is shown as what became of it: nothing."""
+    if run.phase is not Phase.ENDED or task.phase is TaskPhase.ENDED:
+        return task
+    return replace(task, status=run.status, detail=NOTHING_WRITTEN)
 
 
 def _is_being_sent(run: Run, task: Task) -> bool:

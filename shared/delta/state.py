@@ -224,4 +224,7 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> Counts:
         missing=sum(found.get((op, "missing"), 0) for op in ("create", "change", "missing")),
         held=sum(found.get(("remove", outcome), 0) for outcome in ("referenced", "rejected")),
         writes=sum(written.values()),
+        unsent=sum(found.get((op, "unsent"), 0) for op in ("create", "change")),
+        uncertain=sum(found.get((op, "uncertain"), 0) for op in ("create", "change")),
+        unremoved=sum(found.get(("remove", outcome), 0) for outcome in ("unsent", "uncertain")),
     )

@@ -118,6 +118,8 @@ class Run:
     status: Status = Status.QUEUED
     detail: str = ""
     phase: Phase = Phase.WAITING
+    stopped: str = ""  # why nothing more of it is begun, though it has not ended; empty: it goes on
+    ends_as: Status = Status.CANCELED  # what it is called once it has ended, where it was stopped
     attempt: int = 1  # grows when the lake changed while it was planned
     stage: int = 0
     dispatched: int = 0  # the highest stage whose messages were sent

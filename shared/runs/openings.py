@@ -7,6 +7,7 @@ import uuid
 from dataclasses import replace
 from datetime import datetime
 
+from shared.runs import life
 from shared.runs.model import Mode, Phase, Run, Status
 from shared.runs.store import Lock
 
@@ -15,6 +16,11 @@ _SUPERSEDED = "Superseded: a newer snapshot arrived before anything was written;
 _NOT_CONFIGURED = (
     'Not configured: the lake has a folder ci_{environment}, hydration.toml has no [environments."{environment}"].'
 )
+
+
+def no_longer_configured(environment: str) -> str:
+    """Why a run ends that waited while its environment was taken out of hydration.toml."""
+    return _NOT_CONFIGURED.format(environment=environment)
 
 
 def automatic(environment: str, fingerprint: str, now: datetime) -> Run:
@@ -57,13 +63,13 @@ def superseded(run: Run, now: datetime) -> Run:
 def started(run: Run, lock: Lock) -> tuple[Run, Lock]:
     """A run that is given the environment, and the lock that says so."""
     what = f"What the run {run.confirms} held" if run.mode is Mode.CONFIRM else "The snapshot"
-    begun = replace(run, phase=Phase.STARTING, status=Status.REFRESHING, detail=f"{what} is being read.")
+    begun = life.run(run, Phase.STARTING, status=Status.REFRESHING, detail=f"{what} is being read.")
     return begun, replace(lock, run=run.id)
 
 
 def sending(run: Run, lock: Lock) -> tuple[Run, Lock]:
     """A run that begins to write, and the lock that says so: what runs before it held is judged anew from here on."""
-    begun = replace(run, phase=Phase.SENDING, detail="Dataverse is ready; rows are being sent.")
+    begun = life.run(run, Phase.SENDING, detail="Dataverse is ready; rows are being sent.")
     return begun, replace(lock, last=run.id)
 
 
@@ -80,7 +86,7 @@ def overtaken_by(lock: Lock) -> str:
 
 
 def _skipped(run: Run, detail: str, now: datetime) -> Run:
-    return replace(run, status=Status.SKIPPED, phase=Phase.ENDED, ended=now, detail=detail)
+    return life.run(run, Phase.ENDED, status=Status.SKIPPED, ended=now, detail=detail)
 
 
 def _new_id(now: datetime) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.runs.model import UNKNOWN, Mode, Status, Task
+from shared.runs.model import UNKNOWN, Mode, Phase, Run, Status, Task
 from shared.texts import counted
 
+NOTHING_WRITTEN = "The run was stopped before anything of it was written."
+STOPPED = "The run was stopped before all of it was sent."
 _BYPASS = "prvBypassCustomBusinessLogic"
+_TOO_LATE = "All had been sent when it was canceled."
 
 
 def outcome(tasks: Sequence[Task], mode: Mode = Mode.INCREMENTAL) -> tuple[Status, str]:
@@ -17,6 +20,16 @@ def outcome(tasks: Sequence[Task], mode: Mode = Mode.INCREMENTAL) -> tuple[Statu
     absent = f"Not in this snapshot: {unknown}." if unknown and status is Status.SUCCESSFUL else ""
     done = _planned(tasks) if mode is Mode.PLAN else "" if refused else _done(tasks)
     return status, " ".join(filter(None, (done, refused, _logic(tasks), absent)))
+
+
+def stopped(run: Run, tasks: Sequence[Task]) -> tuple[Status, str]:
+    """What a run is called that was stopped, and why: where it had begun to write, its tasks tell how far it came."""
+    if run.phase is not Phase.SENDING:
+        return run.ends_as, run.stopped
+    status, detail = outcome(tasks)
+    if any(task.status is Status.CANCELED for task in tasks):
+        return status, f"{run.stopped} {detail}"
+    return status, f"{detail} {_TOO_LATE}"
 
 
 def _logic(tasks: Sequence[Task]) -> str:

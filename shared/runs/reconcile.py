@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.runs.model import LAST_STAGE, Environment, Mode, Phase, Run, Status, Task, TaskPhase
-from shared.runs.outcome import outcome
+from shared.runs.outcome import NOTHING_WRITTEN, outcome, stopped
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,19 @@ class SendPlan:
 
 
 @dataclass(frozen=True)
-class FailTask:
-    """End a task that cannot be brought to an end otherwise."""
+class EndTask:
+    """End a task of which nothing was written and nothing will be."""
 
     task: Task
+    status: Status
     reason: str
+
+
+@dataclass(frozen=True)
+class Conclude:
+    """Conclude the open chunks of a task that nobody holds, as they are: nothing more of them is sent."""
+
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ class EndRun:
     detail: str
 
 
-Action = SendStart | SendPlan | FailTask | Prepare | OpenStage | Dispatch | SendClose | EndRun
+Action = SendStart | SendPlan | EndTask | Prepare | OpenStage | Dispatch | Conclude | SendClose | EndRun
 
 
 def reconcile(
@@ -181,7 +189,7 @@ def reconcile(
     return [action for action in found if isinstance(action, _ENDING)] if paused else found
 
 
-_ENDING = (FailTask, SendClose, EndRun)
+_ENDING = (EndTask, Conclude, SendClose, EndRun)
 
 
 def _needed(
@@ -196,6 +204,8 @@ def _needed(
 ) -> list[Action]:
     last = max((at for at in (moved, run.updated) if at is not None), default=now)
     stalled = lost or now - last >= timedelta(seconds=patience.resend)
+    if run.stopped and run.phase not in {Phase.WAITING, Phase.ENDED}:
+        return _stopping(run, tasks, open_stage, now)
     if run.phase is Phase.STARTING:
         return [SendStart()] if stalled else []
     if run.phase is Phase.PLANNING:
@@ -220,7 +230,8 @@ def _planning(run: Run, tasks: Sequence[Task], now: datetime, patience: Patience
     actions: list[Action] = []
     for task in open_tasks:
         if task.tries >= patience.tries and not _held(task, now):
-            actions.append(FailTask(task, f"It could not be planned: begun {task.tries} times, never finished."))
+            reason = f"It could not be planned: begun {task.tries} times, never finished."
+            actions.append(EndTask(task, Status.FAILED, reason))
         elif stalled and not _held(task, now):
             actions.append(SendPlan(task))
     return actions
@@ -228,6 +239,18 @@ def _planning(run: Run, tasks: Sequence[Task], now: datetime, patience: Patience
 
 def _held(task: Task, now: datetime) -> bool:
     return bool(task.owner) and task.lease_until is not None and task.lease_until > now
+
+
+def _stopping(run: Run, tasks: Sequence[Task], open_stage: Mapping[str, int], now: datetime) -> list[Action]:
+    """A run that was stopped: nothing is begun, what is under way comes to its end, and what was sent is committed."""
+    left = [task for task in tasks if task.phase is not TaskPhase.ENDED]
+    if not left:
+        return [EndRun(*stopped(run, tasks))]
+    if run.phase is not Phase.SENDING:
+        return [EndTask(task, run.ends_as, NOTHING_WRITTEN) for task in left]
+    sending = [task for task in left if task.key in open_stage]
+    closing = [task for task in left if task.key not in open_stage and not _held(task, now)]
+    return [*map(Conclude, sending), *map(SendClose, closing)]
 
 
 def _sending(

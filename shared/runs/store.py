@@ -19,7 +19,7 @@ from shared.errors import ConflictError, NotFoundError
 from shared.runs.entities import key, run_row
 from shared.runs.model import Chunk, Environment, Run, Task
 from shared.runs.past import Past
-from shared.runs.tables import Delete, Table, Write, service
+from shared.runs.tables import TRANSACTION_LIMIT, Delete, Table, Write, service
 from shared.settings import Connection
 
 NAMES = ("HydrationRuns", "HydrationTasks", "HydrationChunks", "HydrationState")
@@ -233,12 +233,19 @@ class Store:
         """Write an open chunk guarded by its version."""
         return replace(chunk, etag=self._chunks.write(Write(chunk, *self._chunk_keys(chunk), chunk.etag)))
 
-    def conclude_chunk(self, chunk: Chunk) -> Chunk:
+    def conclude_chunk(self, chunk: Chunk) -> None:
         """Move an open chunk to done, in one transaction."""
-        partition, opened = self._chunk_keys(chunk)
+        self.conclude_chunks([chunk])
+
+    def conclude_chunks(self, chunks: Sequence[Chunk]) -> None:
+        """Move open chunks of one plan to done, each guarded by its version, in as few transactions as possible."""
+        moves = [move for chunk in chunks for move in self._concluded(chunk)]
+        for start in range(0, len(moves), TRANSACTION_LIMIT):
+            self._chunks.transact(moves[start : start + TRANSACTION_LIMIT])
+
+    def _concluded(self, chunk: Chunk) -> tuple[Delete, Write]:
         done = replace(chunk, done=True, owner="", lease_until=None)
-        self._chunks.transact([Delete(partition, opened, chunk.etag), Write(done, *self._chunk_keys(done))])
-        return done
+        return Delete(*self._chunk_keys(chunk), chunk.etag), Write(done, *self._chunk_keys(done))
 
     @staticmethod
     def _plan(run: str, task: str, attempt: str) -> str:

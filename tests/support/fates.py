@@ -14,7 +14,7 @@ class Killed(BaseException):
 class Fate:
     """What becomes of a worker at its n-th call: killed or held up, before or after the call. n = 0: nothing.
 
-    With `of`, only calls that name it count, such as a part of a blob's path.
+    With `of`, only calls that name it count, such as a part of a blob's path, or of a request's.
     Calls that only read are no points: whoever dies before reading has done no more than after the write before it.
     """
 
@@ -30,7 +30,8 @@ class Fate:
 
     def _watched(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
-            if self.of in f"{name} {given[:1]}":
+            texts = [one for one in given[:2] if isinstance(one, str)]
+            if self.of in " ".join([name, *texts]):
                 self.calls.append(name)
             struck = len(self.calls) == self.point and not self.reached.is_set()
             # Between the last look at the claim and the request nothing can stop a worker: it is held up afterwards.

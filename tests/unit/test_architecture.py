@@ -19,7 +19,7 @@ LAYERS = (
     {"shared.reports"},
     {"shared.retention"},
     {"shared.start", "shared.plan", "shared.prepare", "shared.send", "shared.close", "shared.page", "shared.views"},
-    {"shared.confirm", "shared.pause"},
+    {"shared.confirm", "shared.pause", "shared.cancel"},
     {"shared.draft", "shared.lifecycle", "shared.claims", "shared.tasks", "shared.notes"},
     {"shared.links"},
     {"shared.planning"},

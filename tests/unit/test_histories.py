@@ -95,8 +95,8 @@ class World:
                 self.messages.append(self.step(Step.PLAN, task.key))
             case decide.SendClose(task):
                 self.messages.append(self.step(Step.CLOSE, task.key))
-            case decide.FailTask(task, _):
-                self.save_task(task.key, phase=TaskPhase.ENDED, status=Status.FAILED)
+            case decide.EndTask(task, status, _):
+                self.save_task(task.key, phase=TaskPhase.ENDED, status=status)
                 return True
             case decide.Prepare(already):
                 if not already:

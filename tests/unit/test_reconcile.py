@@ -31,7 +31,7 @@ from shared.runs.reconcile import (
     Action,
     Dispatch,
     EndRun,
-    FailTask,
+    EndTask,
     OpenStage,
     Patience,
     Prepare,
@@ -102,7 +102,7 @@ def test_plans_that_wait_in_the_queue_are_not_asked_for_again_while_others_move(
 def test_a_plan_that_never_ends_is_given_up() -> None:
     tired = task("a", TaskPhase.PLANNING, tries=10, updated=NOW)
     assert decide(run(Phase.PLANNING), tired) == [
-        FailTask(tired, "It could not be planned: begun 10 times, never finished.")
+        EndTask(tired, Status.FAILED, "It could not be planned: begun 10 times, never finished.")
     ]
     at_it = replace(tired, owner="w", lease_until=NOW + timedelta(seconds=1))
     assert decide(run(Phase.PLANNING), at_it) == []
@@ -136,13 +136,13 @@ def test_plans_that_wait_for_the_profiles_are_not_asked_for_again_nor_given_up()
     lapsed = replace(profile, lease_until=NOW)
     assert decide(still, lapsed, tired) == [SendPlan(lapsed)]
     ended = replace(profile, phase=TaskPhase.ENDED)
-    assert [type(action) for action in decide(still, ended, tired)] == [FailTask]
+    assert [type(action) for action in decide(still, ended, tired)] == [EndTask]
 
 
 def test_profiles_that_are_given_up_let_the_others_be_planned() -> None:
     tired, waiting_one = task(PROFILE, TaskPhase.PLANNING, tries=10), task("a", TaskPhase.WAITING)
     [given_up] = decide(run(Phase.PLANNING), tired, waiting_one)
-    assert isinstance(given_up, FailTask)
+    assert isinstance(given_up, EndTask)
     assert given_up.task == tired
     assert plannable([replace(tired, phase=TaskPhase.ENDED), waiting_one]) == [waiting_one]
 
