@@ -16,6 +16,7 @@ from shared.runs.messages import (
     ChunkMessage,
     TableMessage,
     encode,
+    message_id,
 )
 from shared.runs.model import Kind
 from shared.settings import Connection
@@ -45,7 +46,6 @@ class Queues:
 
     def _send(self, queue: str, messages: Sequence[TableMessage | ChunkMessage], at: datetime | None) -> None:
         from azure.core.exceptions import AzureError  # noqa: PLC0415
-        from azure.servicebus import ServiceBusMessage  # noqa: PLC0415  nearly half a second of cold start
         from azure.servicebus.exceptions import MessageSizeExceededError, ServiceBusError  # noqa: PLC0415
 
         with self._lock:
@@ -53,10 +53,7 @@ class Queues:
                 sender = self._sender(queue)
                 batch = sender.create_message_batch()
                 for message in messages:
-                    envelope: Any = ServiceBusMessage(
-                        encode(message), content_type="application/json", subject=message.id
-                    )
-                    envelope.scheduled_enqueue_time_utc = at
+                    envelope = _envelope(message, at)
                     try:
                         batch.add_message(envelope)
                     except MessageSizeExceededError:
@@ -67,6 +64,9 @@ class Queues:
             except (ServiceBusError, AzureError, ValueError) as fault:
                 self._drop(queue)
                 raise TransientError(f"The queue {queue} took no messages: {type(fault).__name__}.") from fault
+            except BaseException:
+                self._drop(queue)  # nobody knows what state it is in: the next message must not find it
+                raise
 
     def _sender(self, queue: str) -> ServiceBusSender:
         if self._client is None:
@@ -82,6 +82,18 @@ class Queues:
                 sender.close()
             except Exception:  # noqa: BLE001  it is broken already
                 _log.debug("queue.sender_not_closed", exc_info=True)
+
+
+def _envelope(message: TableMessage | ChunkMessage, at: datetime | None) -> Any:
+    from azure.servicebus import ServiceBusMessage  # noqa: PLC0415  nearly half a second of cold start
+
+    return ServiceBusMessage(
+        encode(message),
+        content_type="application/json",
+        subject=message.id,
+        message_id=message_id(message),
+        scheduled_enqueue_time_utc=at,
+    )
 
 
 def _connect(connection: Connection) -> ServiceBusClient:
