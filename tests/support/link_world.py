@@ -29,7 +29,7 @@ from shared.delta import chunks, compare, engine, rejects, state
 from shared.errors import RequirementError
 from shared.reading import Reading
 from shared.runs import paths
-from shared.runs.model import Chunk, Kind, Mode, Run, Task
+from shared.runs.model import Chunk, Kind, Mode, Run, Task, TaskPhase
 from shared.runs.store import Pointer
 from shared.services import Services
 from shared.settings import load
@@ -186,7 +186,7 @@ class World:
         self.storage.opened = []
         sources = (json.dumps(["CRM", "contact", CODE if self.by_code else ""]),)
         task = Task(self.run.id, "link.contact", "contact", Kind.LINK, "contact", sources=sources)
-        claim = Claim(replace(task, confirms=confirms.attempt if confirms else ""))
+        claim = Claim(replace(task, phase=TaskPhase.PLANNING, confirms=confirms.attempt if confirms else ""))
         try:
             plan._publish(self.services, self.run, cast("TaskClaim", claim), mend=False)
         except RequirementError:

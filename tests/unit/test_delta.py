@@ -168,7 +168,7 @@ def test_every_outcome_of_a_change(table: Table) -> None:
     table.plan([Row(number, "new") for number in range(1, 8)])
     exceptions = [(guid(2), "rejected", False), (guid(3), "rejected", True), (guid(4), "missing", False)]
     counts = table.conclude([(1, 5, 6)], exceptions)
-    assert counts == Counts(changed=2, rejected=2, missing=1, writes=2)
+    assert counts == Counts(changed=2, rejected=2, missing=1, writes=2, unsent=1, uncertain=1)
     assert table.content() == {
         guid(1): (entry("new"), ""),
         guid(2): (entry("old"), ""),  # definitely not written: as before
@@ -184,7 +184,7 @@ def test_every_outcome_of_a_creation(table: Table) -> None:
     table.plan([Row(number, "new") for number in range(1, 8)])
     exceptions = [(guid(2), "rejected", False), (guid(3), "rejected", True), (guid(4), "missing", True)]
     counts = table.conclude([(1, 5, 6)], exceptions)
-    assert counts == Counts(created=2, rejected=2, missing=1, writes=2)
+    assert counts == Counts(created=2, rejected=2, missing=1, writes=2, unsent=1, uncertain=1)
     assert table.content() == {
         guid(1): (entry("new"), ""),
         guid(3): (entry("new"), "uncertain"),
@@ -204,7 +204,7 @@ def test_every_outcome_of_a_removal(table: Table) -> None:
         (guid(5), "rejected", False),
     ]
     counts = table.conclude([(1, 5, 6)], exceptions)
-    assert counts == Counts(removed=2, held=3, writes=1)
+    assert counts == Counts(removed=2, held=3, writes=1, unremoved=2)
     assert table.content() == {
         guid(2): (entry("old"), ""),
         guid(3): (entry("old"), "uncertain"),
@@ -224,7 +224,7 @@ def test_a_rejected_rewrite_does_not_make_an_uncertain_row_certain(table: Table)
 def test_a_chunk_that_nobody_began_changes_nothing(table: Table) -> None:
     table.holds(KNOWN)
     table.plan([Row(1, "new"), Row(9, "new")])
-    assert table.conclude([]) == Counts()
+    assert table.conclude([]) == Counts(unsent=2, unremoved=6)
     assert table.content() == KNOWN
 
 

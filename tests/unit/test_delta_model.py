@@ -197,4 +197,7 @@ def expected_counts(steps: Mapping[str, str], outcomes: Mapping[str, tuple[str, 
         missing=number("create", "missing") + number("change", "missing"),
         held=number("remove", "rejected", "referenced"),
         writes=number("create", "written") + number("change", "written") + number("remove", "written"),
+        unsent=number("create", "unsent") + number("change", "unsent"),
+        uncertain=number("create", "uncertain") + number("change", "uncertain"),
+        unremoved=number("remove", "unsent", "uncertain"),
     )

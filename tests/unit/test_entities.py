@@ -24,13 +24,13 @@ rows = st.one_of(
     st.builds(Environment, texts, texts, moments, moments, texts, texts, texts, moments, texts, texts),
     st.builds(
         Run, texts, texts, st.sampled_from(Mode), st.booleans(), tuples, texts, texts, st.sampled_from(Status), texts,
-        st.sampled_from(Phase), numbers, numbers, numbers, texts, texts, st.sampled_from(Files), moments, moments,
+        st.sampled_from(Phase), texts, st.sampled_from(Status), numbers, numbers, numbers, texts, texts, st.sampled_from(Files), moments, moments,
         moments, texts,
     ),
     st.builds(
         Task, texts, texts, texts, st.sampled_from(Kind), texts, st.sampled_from(Status), texts,
         st.sampled_from(TaskPhase), sources=tuples, notes=tuples, lease_until=moments, tries=numbers,
-        counts=st.builds(Counts, numbers, numbers, numbers, numbers, numbers, numbers, numbers, numbers), etag=texts,
+        counts=st.builds(Counts, *[numbers] * 11), etag=texts,
     ),
     st.builds(Chunk, texts, texts, texts, numbers, numbers, numbers, st.booleans(), numbers, lease_until=moments),
     st.builds(Lock, texts, texts),

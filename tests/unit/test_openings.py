@@ -208,7 +208,7 @@ def test_the_lock_names_the_run_that_has_it_and_the_last_that_may_have_written()
     begun, lock = started(waiting(1, "a"), Lock("", "run0", "W/1"))
     assert (begun.phase, begun.status) == (Phase.STARTING, Status.REFRESHING)
     assert lock == Lock("run1", "run0", "W/1"), "it may end before it has judged anew"
-    begun, lock = sending(begun, lock)
+    begun, lock = sending(replace(begun, phase=Phase.PREPARING), lock)
     assert (begun.phase, lock) == (Phase.SENDING, Lock("run1", "run1", "W/1"))
 
 
