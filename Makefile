@@ -20,8 +20,9 @@ check: setup  ## style and types only
 	$(PYTHON) -m mypy
 	$(PYTHON) -m mypy --explicit-package-bases tests
 
-docs: setup  ## docs/tables.md, from the catalog
+docs: setup  ## what is made from the code: docs/tables.md, and the diagrams of docs/runs.md
 	$(PYTHON) -m local.tables_page
+	$(PYTHON) -m local.runs_page
 
 BENCHMARKS := sending protection users rejects local_dataverse
 bench: setup  ## every benchmark (about 20 minutes on a quiet machine), and docs/performance.md from what they found

@@ -10,7 +10,7 @@ import pytest
 
 from shared import cancel, deliver, lifecycle, pause
 from shared.errors import NotFoundError, OvertakenError
-from shared.runs.model import LAST_STAGE, LINKING, Mode, Phase, Run, Status
+from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status
 from shared.services import Services
 from tests.support.fates import Fate
 from tests.support.workers import LEASE_SECONDS, Workplace, Workshop
@@ -73,10 +73,10 @@ def test_a_run_that_has_not_begun_to_send_ends_at_once(workplace: Workplace, pha
 
 @pytest.mark.parametrize("point", [1, 2])
 def test_each_worker_sends_no_more_than_the_call_it_is_in(workplace: Workplace, point: int) -> None:
-    """One is held up in a call of links; the run is canceled; it goes on."""
+    """One is held up with the answer of a call in its hands; the run is canceled; it goes on."""
     with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
         workshop.land(1)
-        fate = Fate(point, held_up=True, of="UpdateMultiple")
+        fate = Fate(point, held_up=True, of="UpsertMultiple")
         work = threads.submit(workshop.work_to_the_end, workshop.worker(fate))
         try:
             assert fate.reached.wait(60), fate.calls
@@ -92,20 +92,18 @@ def test_each_worker_sends_no_more_than_the_call_it_is_in(workplace: Workplace, 
         told = workshop.told(services)
         assert told["status"] == "Canceled", told
         assert told["detail"].startswith(f"Canceled: {REASON} ")
-        links = tasks(workshop, services)[f"{LINKING}: contact"]
-        due = workshop.tenant.counts(1)[f"{LINKING}: contact"]["created"]
-        assert links["status"] == "Canceled"
-        assert links["uncertain"] == 0, "nothing was asked of Dataverse that had no answer"
-        assert links["created"] == 8 * point, "what the call wrote counts"
-        assert links["created"] + links["unsent"] + links["missing"] == due + links["missing"]
-        assert f"{links['unsent']} links not attempted: the next run does what is left." in links["detail"]
+        profiles = tasks(workshop, services)["CustomerProfile"]
+        due = workshop.tenant.counts(1)["CustomerProfile"]["created"]
+        assert (profiles["status"], profiles["created"], profiles["uncertain"]) == ("Canceled", 8 * point, 0)
+        assert profiles["created"] + profiles["unsent"] == due
+        assert f"{profiles['unsent']} rows not attempted: the next run does what is left." in profiles["detail"]
         finish(workshop, services, 1)
 
 
 def test_a_chunk_whose_worker_is_gone_is_concluded_when_its_claim_has_lapsed(workplace: Workplace) -> None:
     with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
         workshop.land(1)
-        fate = Fate(1, held_up=True, of="UpdateMultiple")
+        fate = Fate(1, held_up=True, of="UpsertMultiple")
         work = threads.submit(workshop.work_to_the_end, workshop.worker(fate))
         try:
             assert fate.reached.wait(60)
@@ -120,7 +118,7 @@ def test_a_chunk_whose_worker_is_gone_is_concluded_when_its_claim_has_lapsed(wor
         finally:
             fate.released.set()
         work.result(timeout=60)
-        assert tasks(workshop, services)[f"{LINKING}: contact"]["uncertain"] == 8
+        assert tasks(workshop, services)["CustomerProfile"]["uncertain"] == 8
         finish(workshop, services, 1)
 
 

@@ -76,6 +76,7 @@ def test_the_worker_indexes_and_calls_every_function_of_the_app(stack: Stack) ->
         worker.http("get_run", "GET", f"{url}/runs/none", id="none"),
         worker.http("get_rejects", "GET", f"{url}/runs/none/rejects/contact", id="none", task="contact"),
         worker.http("confirm_run", "POST", f"{url}/runs/none/confirm", id="none"),
+        worker.http("cancel_run", "POST", f"{url}/runs/none/cancel", id="none"),
         worker.http("list_environments", "GET", f"{url}/environments"),
         worker.http("get_environment", "GET", f"{url}/environments/none", id="none"),
         worker.http("pause_environment", "POST", f"{url}/environments/none/pause", body=b"no JSON", id="none"),
@@ -91,6 +92,7 @@ def test_the_worker_indexes_and_calls_every_function_of_the_app(stack: Stack) ->
     statuses = {outcome.function: outcome.status for outcome in indexed.outcomes if outcome.status}
     assert statuses == {
         "request_run": 400, "list_runs": 200, "get_run": 404, "get_rejects": 404, "confirm_run": 404,
+        "cancel_run": 404,
         "list_environments": 200, "get_environment": 404, "pause_environment": 400, "resume_environment": 404,
         "show_status": 200, "health": 200,
     }  # fmt: skip
