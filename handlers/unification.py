@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from shared import lifecycle, telemetry
+from shared import deliver, lifecycle, telemetry
 from shared.lake.snapshot import environment_of, is_manifest
 from shared.services import services
 
@@ -26,8 +26,9 @@ def unification_output_landed(blob: func.InputStream, context: func.Context) -> 
 
     Event Grid enforces neither the path's pattern nor that the event is news: the name is checked here, and the lake
     is looked at as it is now. An empty blob is a file that was created and not yet written.
+    The host tries five times; what it gives up then is found by the sweep.
     """
-    with telemetry.span("unification_output_landed", context.trace_context.trace_parent or ""):
+    with telemetry.span("unification_output_landed", context.trace_context.trace_parent or ""), deliver.unhurried():
         path = (blob.name or "").partition("/")[2]
         environment = environment_of(path)
         if environment is None or not is_manifest(path):

@@ -16,7 +16,7 @@ blueprint = func.Blueprint()
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=UPSERTS_QUEUE, connection="ServiceBus")
 def hydration_upserts(message: func.ServiceBusMessage, context: func.Context) -> None:
     """One chunk of rows."""
-    with telemetry.span("hydration_upserts", context.trace_context.trace_parent or ""):
+    with telemetry.span("hydration_upserts", context.trace_context.trace_parent or ""), deliver.unhurried():
         deliver.chunk(services(), message.get_body(), Kind.TABLE)
 
 
@@ -26,5 +26,5 @@ def hydration_upserts(message: func.ServiceBusMessage, context: func.Context) ->
 )
 def hydration_upserts_dead(message: func.ServiceBusMessage, context: func.Context) -> None:
     """A chunk of rows that nobody could send: its task ends Failed, its rows in flight are uncertain."""
-    with telemetry.span("hydration_upserts_dead", context.trace_context.trace_parent or ""):
+    with telemetry.span("hydration_upserts_dead", context.trace_context.trace_parent or ""), deliver.unhurried():
         deliver.dead_chunk(services(), message.get_body(), message.dead_letter_reason or "no reason is known")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.errors import ConflictError, TransientError
+from shared.errors import ConflictError, NotFoundError, TransientError
 from shared.runs import life
 from shared.runs.model import Task, TaskPhase
 from shared.services import Services
@@ -45,7 +45,7 @@ class TaskClaim:
         phase = TaskPhase.WAITING if self.task.phase is TaskPhase.PLANNING else self.task.phase
         try:
             self.save(life.task(self.task, phase, tries=self.task.tries - 1))
-        except (ConflictError, TransientError):
+        except (TransientError, NotFoundError):
             _log.info("claim.not_released", extra={"run": self.task.run, "task": self.task.key})
 
     def beat(self) -> None:
@@ -53,8 +53,8 @@ class TaskClaim:
         while not self._stop.wait(self._services.settings.lease_seconds / 3):
             try:
                 self.renew()
-            except ConflictError:
-                return  # somebody else took it: what is saved under this claim conflicts
+            except (ConflictError, NotFoundError):
+                return  # somebody else took it, or it is gone: what is saved under this claim conflicts
             except TransientError:
                 _log.warning("claim.not_renewed", extra={"run": self.task.run, "task": self.task.key})
 

@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
+from azure.core.exceptions import AzureError
+
 from shared.blobs import Blobs
 from shared.clock import Clock
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, TransientError
 from shared.lake.storage import Lake
 from shared.organizations import Organizations
 from shared.runs.queues import Queues
@@ -53,9 +55,12 @@ class Services:
         return found
 
 
-def build(settings: Settings) -> Services:
-    """All parts, with the tables and the container that they need."""
-    clock, worker = Clock(), uuid.uuid4().hex
+def build(settings: Settings, clock: Clock | None = None) -> Services:
+    """All parts, with the tables and the container that they need. The storage's answers set the clock.
+
+    Raises TransientError where the storage does not answer: who asks again begins anew.
+    """
+    clock, worker = clock or Clock(), uuid.uuid4().hex
     services = Services(
         settings=settings,
         clock=clock,
@@ -66,7 +71,10 @@ def build(settings: Settings) -> Services:
         dataverse=Organizations(settings, Throttling(settings.status_storage, clock, worker)),
         worker=worker,
     )
-    services.store.create_tables()
+    try:
+        services.store.create_tables()
+    except AzureError as fault:
+        raise TransientError(f"The status storage did not answer as expected: {type(fault).__name__}.") from fault
     services.blobs.create_container()
     return services
 
@@ -75,7 +83,10 @@ _BUILDING = Lock()
 
 
 def services() -> Services:
-    """The parts of this process, made at the first call. Raises ConfigurationError with every fault of the settings."""
+    """The parts of this process, made at the first call that can.
+
+    Raises ConfigurationError with every fault of the settings, and TransientError.
+    """
     with _BUILDING:
         return _once()
 
