@@ -1,0 +1,128 @@
+"""What stands in the place of Azure and Dataverse while histories run. Decisions, handlers and SQL are the app's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Event, Lock
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared import claims, deliver, plan, prepare, send, tasks, throttling
+from shared.dataverse import batch, client, metadata, privileges
+from shared.dataverse.schema import Schema
+from shared.delta import compare, engine, rejects, source
+from shared.runs import openings, store
+from shared.runs import tables as runs_tables
+from shared.runs.entities import from_entity
+from tests.simulation import sessions
+from tests.simulation.days import MARKER
+from tests.simulation.parts import Connections
+from tests.simulation.tables import Row, Service
+from tests.simulation.world import BrokenPromise, Names
+
+BRAKE_ROWS, CHUNK_ROWS = 2, 3
+"""So low that a few rows are braked, and fill several chunks."""
+
+
+class _NoThread:
+    """A claim is not renewed: nothing takes long enough, unless its worker is held up altogether."""
+
+    def __init__(self, **_: object) -> None:
+        """Nothing runs."""
+
+    def start(self) -> None:
+        """Nothing runs."""
+
+    def join(self) -> None:
+        """Nothing ran."""
+
+
+class _Listener(logging.Handler):
+    """Looks for customers' values in all that is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if MARKER in str(record.__dict__):
+            raise BrokenPromise(f"A log record holds a customer's value: {record.__dict__}")
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Let the app work on worlds, one after the other."""
+    with sessions.engines() as engines, pytest.MonkeyPatch.context() as patch:
+
+        def connect(_: object) -> AbstractContextManager[tuple[sessions.Session, Path]]:
+            return sessions.session(engines, Connections.world.lake.content)
+
+        patch.setattr(engine, "connect", connect)
+        patch.setattr(engine, "folder_of", lambda connection: connection.folder)
+        patch.setattr(engine, "reach_lake", lambda *_: None)
+        patch.setattr(source, "_LAKE", sessions.LAKE)
+        patch.setattr(compare, "BRAKE_ROWS", BRAKE_ROWS)
+        patch.setattr(compare, "LEAST_CHUNK_ROWS", CHUNK_ROWS)
+        patch.setattr(tasks, "OUTPUT_TABLES", ("CustomerProfile", "AlternateKey"))
+        patch.setattr(rejects, "write", lambda *_: False)  # a report for people, shown elsewhere
+        _storage(patch)
+        _definitions(patch)
+        patch.setattr(claims, "threading", SimpleNamespace(Lock=Lock, Event=Event, Thread=_NoThread))
+        for module, of in ((plan, "plan"), (send, "send"), (openings, "run"), (runs_tables, "mark"), (batch, "batch")):
+            patch.setattr(module, "uuid", Names(of), raising=False)
+        listener, log = _Listener(), logging.getLogger("shared")
+        patch.setattr(log, "level", logging.INFO)
+        patch.setattr(log, "propagate", False)
+        log.addHandler(listener)
+        try:
+            yield
+        finally:
+            log.removeHandler(listener)
+
+
+def _storage(patch: pytest.MonkeyPatch) -> None:
+    def service(_: object, clock: Any, **__: object) -> Service:
+        return Service(clock.world, clock)
+
+    def decoded(cls: Any, entity: Row, etag: str) -> Any:
+        if cls not in entity.decoded:
+            entity.decoded[cls] = from_entity(cls, entity, etag)
+        return entity.decoded[cls]
+
+    patch.setattr(runs_tables, "from_entity", decoded)  # of the same version of a row it makes the same
+    patch.setattr(store, "service", service)
+    patch.setattr(throttling, "service", service)
+    if hasattr(deliver, "_PAUSE"):
+        patch.setattr(deliver, "_PAUSE", SimpleNamespace(wait=_sleep))
+
+
+def _sleep(seconds: float) -> None:
+    Connections.world.sleep(seconds)
+
+
+def _definitions(patch: pytest.MonkeyPatch) -> None:
+    def ask(answer: Any) -> Any:
+        return Connections.world.call("dataverse definition", answer)
+
+    def provision(_: object, schema: Schema) -> list[str]:
+        def create() -> list[str]:
+            organization = Connections.world.organization
+            organization.tables |= {one.logical_name for one in schema.tables}
+            organization.lookups |= {one.table for one in schema.lookups}
+            return []
+
+        found: list[str] = ask(create)
+        return found
+
+    patch.setattr(prepare, "provision", provision)
+    patch.setattr(metadata, "table", lambda _, name, **__: ask(lambda: Connections.world.organization.table(name)))
+    patch.setattr(metadata, "exists", lambda _, name: ask(lambda: name in Connections.world.organization.tables))
+    patch.setattr(metadata, "alternate_keys", lambda *_: {})
+    patch.setattr(metadata, "cascading", lambda *_: [])
+    patch.setattr(privileges, "lacking", lambda *_: [])
+    patch.setattr(client, "Connections", Connections)
