@@ -160,18 +160,28 @@ def _against_chunk(services: Services, message: ChunkMessage, kind: Kind) -> str
 
 
 def _drop(services: Services, message: TableMessage | ChunkMessage, fault: NotFoundError) -> None:
-    """A message whose run or task is not there: it comes late, because they were cleaned away, or it is wrong."""
+    """A message whose run, task or chunk is not there any more comes late; one that names what cannot be is wrong."""
+    if contradicts := _names_wrongly(services, message):
+        _refuse(message, contradicts)
+    else:
+        _log.warning("message.dropped", extra={"work": message.id, "reason": str(fault)})
+
+
+def _names_wrongly(services: Services, message: TableMessage | ChunkMessage) -> str:
     try:
         run = services.store.find_run(message.run)
     except NotFoundError:
-        _log.warning("message.dropped", extra={"work": message.id, "reason": str(fault)})
-        return
+        return ""  # it was cleaned away
     if run.environment != message.environment:
-        _refuse(message, f"the run is of environment {run.environment}, the message is of {message.environment}")
-    elif run.phase is Phase.ENDED or (isinstance(message, TableMessage) and message.round < run.attempt):
-        _log.warning("message.dropped", extra={"work": message.id, "reason": str(fault)})
-    else:
-        _refuse(message, str(fault))
+        return f"the run is of environment {run.environment}, the message is of {message.environment}"
+    late = isinstance(message, TableMessage) and message.round < run.attempt
+    if late or not message.task or run.phase is Phase.ENDED:
+        return ""
+    try:
+        services.store.task(message.run, message.task)
+    except NotFoundError as fault:
+        return str(fault)
+    return ""
 
 
 def _refuse(message: TableMessage | ChunkMessage | None, reason: str) -> None:

@@ -185,6 +185,19 @@ def test_messages_that_come_late_are_dropped_without_an_error(
     assert done == []
 
 
+def test_a_row_that_is_gone_amid_the_work_is_no_contradiction(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker has concluded the chunk meanwhile."""
+
+    def overtaken(*_: object) -> None:
+        raise NotFoundError("A row of the status storage is gone.")
+
+    monkeypatch.setattr(send, "send", overtaken)
+    deliver.chunk(services(), encode(CHUNK), Kind.LINK)
+    assert [(one.levelname, one.getMessage()) for one in caplog.records] == [("WARNING", "message.dropped")]
+
+
 def test_a_chunk_of_an_earlier_plan_is_no_contradiction(done: list[str], caplog: pytest.LogCaptureFixture) -> None:
     deliver.chunk(services(), encode(replace(CHUNK, attempt="earlier", number=9)), Kind.LINK)
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
