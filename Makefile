@@ -29,10 +29,8 @@ bench: setup  ## every benchmark (about 20 minutes on a quiet machine), and docs
 	@failed=; for name in $(BENCHMARKS); do $(PYTHON) bench/$$name.py >/dev/null || failed="$$failed $$name"; done; \
 		$(PYTHON) bench/report.py && { [ -z "$$failed" ] || { echo "Not well, as said above:$$failed"; exit 1; }; }
 
-soak: setup  ## the fault campaigns of tests/faults, and the histories of links, at their long size
-	@SOAK=1 $(PYTHON) -m pytest tests/unit/test_link_histories.py --timeout 0 --capture no --hypothesis-seed $${SEED:-$$(date +%s)}
-	@ls tests/faults/test_*.py >/dev/null 2>&1 || echo "tests/faults holds no campaign."
-	@! ls tests/faults/test_*.py >/dev/null 2>&1 || SOAK=1 $(PYTHON) -m pytest tests/faults --timeout 0
+soak: setup  ## every campaign at its long size; the table of docs/reliability.md
+	@$(PYTHON) -m tests.soak
 
 clean:
 	rm -rf .local .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.campaigns import Tally, campaign, size
 from tests.support.deltas import guid
 from tests.support.link_story import Confirm, Hand, Mode, Night, Step, Story, What, profile
 from tests.support.link_world import Dataverse, World, surroundings
 
-EXAMPLES = 10_002 if os.environ.get("SOAK") else 300
-CHAPTERS = 3 if os.environ.get("SOAK") else 1
+EXAMPLES, CHAPTERS = size(300, 10_002), size(1, 3)
 ROWS, CUSTOMERS = st.integers(1, 7), st.integers(1, 4)
 MODES: tuple[Mode, ...] = ("incremental", "incremental", "incremental", "verify", "full", "plan")
 RARELY = st.sampled_from([False, False, False, True])
@@ -102,24 +99,27 @@ starts = st.builds(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def app(pytestconfig: pytest.Config) -> Iterator[None]:
-    """The app's surroundings; and how much was shown is told, with the seed where one was given."""
-    begun = time.monotonic()
-    with surroundings():
-        yield
-    seed = pytestconfig.getoption("--hypothesis-seed")
-    sys.stderr.write(f"\n{EXAMPLES:,} histories of links (seed {seed}): {time.monotonic() - begun:.0f} s\n")
+@pytest.fixture(scope="module", autouse=True, name="tally")
+def _tally(pytestconfig: pytest.Config) -> Iterator[Tally]:
+    """The app's surroundings; and how much was shown is written down, with the seed where one was given."""
+    seed = pytestconfig.getoption("--hypothesis-seed") or 0
+    with campaign("Histories of links", "histories", seed) as tally, surroundings():
+        yield tally
 
 
 @pytest.mark.parametrize("kind", ["a new lookup", "links that were there", "rows named by texts"])
 @settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(start=starts, opening=first, then=steps)
 def test_links_are_what_unification_says_whatever_the_history(
-    kind: str, start: Start, opening: Night, then: list[Step]
+    tally: Tally, kind: str, start: Start, opening: Night, then: list[Step]
 ) -> None:
+    tally.count += 1
     by_code = kind == "rows named by texts"
     lookup = start.lookup if by_code else kind == "links that were there"
     story = Story(replace(start, by_code=by_code, lookup=lookup).world())
-    for step in (opening, *then):
-        story.tell(step)
+    try:
+        for step in (opening, *then):
+            story.tell(step)
+    except BaseException:
+        tally.violations = 1  # the same one is found often while it is made short
+        raise
