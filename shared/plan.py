@@ -49,9 +49,10 @@ def plan(services: Services, message: TableMessage) -> None:
     # The task is read first: if its run begins another round in between, claiming it conflicts.
     task = services.store.task(message.run, message.task)
     run = services.store.run(message.environment, message.run)
-    if run.phase is not Phase.PLANNING or task.phase not in {TaskPhase.WAITING, TaskPhase.PLANNING}:
+    if run.phase is not Phase.PLANNING or run.stopped or not run.attempt == task.round == message.round:
         return
-    if not run.attempt == task.round == message.round or run.stopped:
+    if task.phase not in {TaskPhase.WAITING, TaskPhase.PLANNING}:
+        _ask_for_what_follows(services, run, task)  # whoever planned it may have come no further
         return
     if task.key not in {one.key for one in plannable(lifecycle.tasks_of(services, run))}:
         return  # the profiles are planned first
@@ -67,6 +68,10 @@ def plan(services: Services, message: TableMessage) -> None:
             raise
         return
     services.store.moved(run.id, task.key)
+    _ask_for_what_follows(services, run, task)
+
+
+def _ask_for_what_follows(services: Services, run: Run, task: Task) -> None:
     lifecycle.send_plans_after(services, run, task)
     lifecycle.advance(services, run.environment, run.id)
 

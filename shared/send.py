@@ -61,7 +61,10 @@ def send(services: Services, message: ChunkMessage) -> Later | None:
     if not _wanted(run, task, message):
         return None
     chunk = services.store.chunk(task, message.stage, message.number)
-    if chunk is None or chunk.done:
+    if chunk is None:
+        return None
+    if chunk.done:
+        lifecycle.advance(services, run.environment, run.id)  # whoever concluded it may have come no further
         return None
     now = services.clock.now()
     if chunk.lease_until is not None and chunk.lease_until > now:
