@@ -26,7 +26,14 @@ def connection_string(ports: Mapping[str, int]) -> str:
 
 
 def start(folder: Path, log: Path, ports: Mapping[str, int]) -> Child:
-    """Start Azurite on its data folder and wait until all three services listen.
+    """Start Azurite on its data folder and wait until all three services listen. Raises as `begin` does."""
+    child = begin(folder, log, ports)
+    wait_for(child)
+    return child
+
+
+def begin(folder: Path, log: Path, ports: Mapping[str, int]) -> Child:
+    """Start Azurite on its data folder.
 
     ConfigurationError: Node.js or the npm package is missing; the sentence says what to install.
     """
@@ -35,10 +42,13 @@ def start(folder: Path, log: Path, ports: Mapping[str, int]) -> Child:
     for name in SERVICES:
         options += [f"--{name}Host", "127.0.0.1", f"--{name}Port", str(ports[name])]
     command = [_node(), "--require", str(ROOT / "local" / "end_with_parent.cjs"), str(_script()), *options]
-    child = Child("azurite", command, log, base_environment())
+    return Child("azurite", command, log, base_environment())
+
+
+def wait_for(azurite: Child) -> None:
+    """Until all three services listen."""
     for name in SERVICES:
-        child.wait_for(rf"{name.title()} service is successfully listening")
-    return child
+        azurite.wait_for(rf"{name.title()} service is successfully listening")
 
 
 def _node() -> str:

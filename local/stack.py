@@ -17,6 +17,7 @@ from local.children import ROOT, STOP_WITHIN, Child, base_environment
 from shared.errors import ConfigurationError, HydrationError
 
 QUEUES = ("hydration-tables", "hydration-upserts", "hydration-backstamps")
+SERVICES = ("azurite", "broker", "dataverse")
 LOCK_SECONDS = "5"  # of the broker's messages; minutes in the cloud
 # Everything that waits is short, so that a killed host's work is taken up within seconds.
 TIMINGS = {
@@ -57,10 +58,17 @@ class Stack:
         self.function_key = secrets.token_hex(16)  # hexadecimal: never taken for an option
         patience = {} if profile == INSTANT else PATIENT
         self._given, self._with_host, self._profile = patience | dict(settings or {}), host, profile
-        self._children: list[Child] = []
+        self._services: dict[str, Child] = {}
+        self._more_hosts: list[Child] = []
         self._host: Child | None = None
         self._ports: dict[str, int] = {}
         self._lock: IO[str] | None = None
+        self._identity = secrets.token_hex(16)
+
+    @property
+    def _children(self) -> list[Child]:
+        """All but the first trigger host."""
+        return [*self._services.values(), *self._more_hosts]
 
     @property
     def host_url(self) -> str:
@@ -92,8 +100,9 @@ class Stack:
     def stop(self) -> None:
         """Stop everything, what uses others first."""
         self.stop_host()
-        while self._children:
-            self._children.pop().stop()
+        for child in reversed(self._children):
+            child.stop()
+        self._services, self._more_hosts = {}, []
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -108,9 +117,9 @@ class Stack:
     def another_host(self) -> Child:
         """One more trigger host beside the first, on a free port, as scale-out gives; it is stopped with the stack."""
         options = ["--app", str(self.app), "--port", "0", "--key", self.function_key]
-        log = self._log(f"host{len(self._children)}")
+        log = self._log(f"host{len(self._more_hosts) + 2}")
         child = Child.of_module("local.host", options, log, base_environment() | self.settings)
-        self._children.append(child)
+        self._more_hosts.append(child)
         child.wait_for(_READY_HTTP)
         return child
 
@@ -131,6 +140,22 @@ class Stack:
             self._host.kill()
             self._host = None
 
+    def kill_service(self, name: str) -> None:
+        """End a service of SERVICES at once; what it had acknowledged is in its files.
+
+        kill -9, but for Azurite: it keeps its tables in memory and writes them every five seconds, and what it had
+        acknowledged would be lost, which Azure Storage never does. It is told to end.
+        """
+        if name == "azurite":
+            self._services[name].stop()
+        else:
+            self._services[name].kill()
+
+    def start_service(self, name: str) -> None:
+        """Start a service that was killed, on the same port and the same files, and wait until it is ready."""
+        self._services[name] = self._begin(name)
+        self._wait_for(name)
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -142,20 +167,33 @@ class Stack:
 
     def _start_services(self) -> None:
         self._ports = ports.reserve(self.root / "ports.json", (*azurite.SERVICES, "broker", "dataverse", "host"))
-        self._children.append(azurite.start(self.root / "azurite", self._log("azurite"), self._ports))
-        broker = ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS, "--queue", *QUEUES]
-        identity = secrets.token_hex(16)
-        dataverse = ["--db", str(self.root / "dataverse"), "--identity-header", identity, "--profile", self._profile]
-        for name, options in (("broker", broker), ("dataverse", dataverse)):
-            child = self._module(f"local.{name}", ["--port", str(self._ports[name]), *options], base_environment())
-            self._children.append(child)
-        self._children[1].wait_for(r"^ready on (127\.0\.0\.1:\d+)$")
-        (self.addresses["dataverse"],) = self._children[2].wait_for(_READY_HTTP)
+        for name in SERVICES:
+            self._services[name] = self._begin(name)
+        for name in SERVICES:
+            self._wait_for(name)
+        self.addresses["dataverse"] = f"http://127.0.0.1:{self._ports['dataverse']}"
         self.addresses["broker"] = f"sb://127.0.0.1:{self._ports['broker']}"
         for name in azurite.SERVICES:
             self.addresses[name] = f"http://127.0.0.1:{self._ports[name]}/{azurite.ACCOUNT}"
-        self.settings = self._settings(identity)
+        self.settings = self._settings(self._identity)
         self._make_lake()
+
+    def _begin(self, name: str) -> Child:
+        if name == "azurite":
+            return azurite.begin(self.root / "azurite", self._log("azurite"), self._ports)
+        options = ["--port", str(self._ports[name])]
+        if name == "broker":
+            options += ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS, "--queue", *QUEUES]
+        else:
+            options += ["--db", str(self.root / "dataverse"), "--profile", self._profile]
+            options += ["--identity-header", self._identity]
+        return self._module(f"local.{name}", options, base_environment())
+
+    def _wait_for(self, name: str) -> None:
+        if name == "azurite":
+            azurite.wait_for(self._services[name])
+        else:
+            self._services[name].wait_for(r"^ready on ")
 
     def _make_lake(self) -> None:
         """A customer's lake is there before the app is."""
