@@ -7,13 +7,14 @@ when a worker dies.
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from shared import deliver, lifecycle, retention
 from shared.blobs import Blobs
 from shared.clock import Clock
 from shared.dataverse.client import Client
+from shared.dataverse.patience import Patience
 from shared.dataverse.signin import Credentials
 from shared.errors import NotFoundError
 from shared.lake.storage import Lake
@@ -37,12 +39,18 @@ from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import Settings, load
 from shared.views import run_with_tasks
+from tests.support.campaigns import SOAK, size
 from tests.support.fates import Fate
+from tests.support.one_duckdb import one_duckdb
 from tests.support.tenants import Tenant, configuration, write_sample
 
+__all__ = ["LEASE_SECONDS", "SOAK", "TENANTS", "Bag", "Letter", "Workplace", "Workshop", "settings_of", "workplace"]
+
 LEASE_SECONDS = 300
-SOAK = bool(os.environ.get("SOAK"))
-TENANTS = int(os.environ.get("FAULT_TENANTS", "60" if SOAK else "1"))  # of each campaign; each lives both days
+TENANTS = size(1, 12)
+"""Of each campaign that tries one moment of each day; each lives both days."""
+_SHORT = Patience(sleep=lambda seconds: time.sleep(seconds / 25))
+"""With pauses in which a local Dataverse is well again."""
 
 
 class TurnedClock(Clock):
@@ -114,6 +122,7 @@ class _Watched(Organizations):
 
     def _client(self, url: str, credentials: Credentials) -> Client:
         client = super()._client(url, credentials)
+        client.patience = _SHORT
         self._fate.watch(client, "dataverse", "request")
         return client
 
@@ -157,7 +166,13 @@ class Workshop:
             name = table._client.table_name
             fate.watch(table._client, name, "create_entity", "update_entity", "submit_transaction")
         fate.watch(services.blobs._container, "blobs", "upload_blob")
+        self._keep_to_the_tenant(services.store)
         return services
+
+    def _keep_to_the_tenant(self, store: Store) -> None:
+        """Other tests of the session have environments of their own: the timers here do not look at them."""
+        known = store.environments
+        store.environments = lambda: [one for one in known() if one.id == self.tenant.environment]  # type: ignore[method-assign]
 
     # -- what happens ------------------------------------------------------------------------------------
 
@@ -230,37 +245,46 @@ class Workshop:
 
 @dataclass
 class Workplace:
-    """One stack without a host, and tenants that nobody has worked for yet."""
+    """One stack without a host, and as many tenants as are asked for."""
 
     stack: Stack
-    settings: Settings
-    tenants: list[Tenant]
+    root: Path
+    _numbers: Iterator[int] = field(default_factory=count)
 
-    def workshop(self, bag: Bag | None = None, draw: random.Random | None = None) -> Workshop:
-        """A workshop for the next tenant, its rows in Dataverse."""
-        tenant = self.tenants.pop(0)
+    def workshop(
+        self, bag: Bag | None = None, draw: random.Random | None = None, *, settings: Mapping[str, str] | None = None
+    ) -> Workshop:
+        """A workshop for the next tenant, its rows in Dataverse. `settings`: app settings that are others for it."""
+        tenant = Tenant(next(self._numbers), self.root, lacks=4)
         tenant.seed(self.stack)
-        return Workshop(self.stack, self.settings, tenant, bag or Bag(), draw=draw)
+        config = self.root / f"tenant{tenant.number}" / "hydration.toml"
+        config.write_text(configuration([tenant]), encoding="utf-8")
+        own = settings_of(self.stack, config, **(settings or {}))
+        return Workshop(self.stack, own, tenant, bag or Bag(), draw=draw)
 
 
 @contextmanager
-def workplace(root: Path, tenants: int, people: int) -> Iterator[Workplace]:
+def workplace(root: Path, _tenants: int, people: int) -> Iterator[Workplace]:
     """Start the stack. A quarter of the contacts in the lake are not in Dataverse."""
     write_sample(root, people)
-    found = [Tenant(number, root, lacks=4) for number in range(tenants)]
     config = root / "hydration.toml"
-    config.write_text(configuration(found), encoding="utf-8")
-    with Stack(root / "stack", config, host=False) as stack, pytest.MonkeyPatch.context() as patch:
+    config.write_text(configuration([Tenant(0, root)]), encoding="utf-8")
+    with Stack(root / "stack", config, host=False) as stack, one_duckdb(), pytest.MonkeyPatch.context() as patch:
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             patch.setenv(name, stack.settings[name])
         settings = settings_of(stack)
         Store(settings.status_storage, Clock()).create_tables()
         Blobs(settings).create_container()
-        yield Workplace(stack, settings, found)
+        yield Workplace(stack, root)
 
 
-def settings_of(stack: Stack) -> Settings:
-    """The stack's settings with the times of the cloud: the clock is turned, so nobody waits for them."""
+def settings_of(stack: Stack, config: Path | None = None, **others: str) -> Settings:
+    """The stack's settings with the times of the cloud: the clock is turned, so nobody waits for them.
+
+    `config`: another configuration than the stack's; `others`: app settings that go over these.
+    """
     times = {"HYDRATION_LEASE_SECONDS": str(LEASE_SECONDS), "DATAVERSE_TIMEOUT_SECONDS": "30"}
     settled = {"HYDRATION_SETTLE_SECONDS": "0", "HYDRATION_WHOLE_WITHIN_SECONDS": "0", "DATAVERSE_BATCH_ROWS": "8"}
-    return load(stack.settings | times | settled, Path(stack.config).parent)
+    config = config or Path(stack.config)
+    chosen = {"HYDRATION_CONFIG": str(config)} | times | settled | others
+    return load(stack.settings | chosen, config.parent)
