@@ -1,5 +1,6 @@
 """The host, the broker, the storage or Dataverse is killed amid a day and started again: the day ends the same.
 
+And every message comes five times, and five times more when the day is over: nothing is written twice.
 All are real processes, and the host and the services come back on their old ports and files. The storage is told to
 end: kill -9 would take from Azurite what it had acknowledged, which Azure Storage never does.
 """
@@ -16,7 +17,11 @@ import pytest
 from local import snapshots
 from local import stack as stacks
 from local.stack import Stack
+from shared.clock import Clock
+from shared.runs.store import Store
+from shared.settings import Connection
 from tests.support.campaigns import SEED, campaign, size
+from tests.support.copies import Sent, messages, send, senders
 from tests.support.moments import Moment, moments, wait_for_line
 from tests.support.tenants import Tenant, configuration, write_sample
 
@@ -41,7 +46,7 @@ SETTINGS = snapshots.LANDED_WHOLE | {
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> list[Tenant]:
     root = tmp_path_factory.mktemp("tenants")
     write_sample(root, PEOPLE)
-    return [Tenant(number, root, lacks=7) for number in range(MOMENTS[-1].tenant + 1)]
+    return [Tenant(number, root, lacks=7) for number in range(MOMENTS[-1].tenant + 2)]  # one for the copies
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +88,27 @@ def restart(stack: Stack, moment: Moment) -> None:
         time.sleep(moment.seconds)
     finally:
         stack.start_service(moment.what)
+
+
+def test_copies_of_messages_and_a_second_landing_write_nothing(stack: Stack, tenants: list[Tenant]) -> None:
+    """Five copies of every message while the run goes on, five more when it is over, and then the same files again."""
+    tenant, draw = tenants[-1], random.Random(SEED)  # noqa: S311 - seeded on purpose
+    tenant.seed(stack)
+    store = Store(Connection(stack.settings["StatusStorage"]), Clock())
+    store.create_tables()  # the app does so when it is first called
+    with senders(stack) as queues, ThreadPoolExecutor(1) as landings:
+        landed = landings.submit(tenant.land, stack, 1)
+        sent = set[Sent]()
+        while not landed.done():
+            fresh = messages(store, tenant.environment) - sent
+            send(queues, fresh, 5, draw)
+            sent |= fresh
+            time.sleep(0.2)
+        tenant.assert_day(stack, 1, landed.result())
+        written = tenant.written(stack)
+        assert len(sent) > 12
+        send(queues, sent, 5, draw)
+        again = tenant.land(stack, 1)
+    assert (again["status"], sum(task["writes"] for task in again["tasks"])) == ("Successful", 0)
+    assert tenant.written(stack) == written
+    tenant.assert_content(stack, 1)
