@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -97,9 +97,10 @@ class Memory:
         return self.clock.time
 
     @staticmethod
-    def call(_kind: str, _what: str, perform: Callable[[], Any], *, writes: bool = False) -> Any:
+    def call(*given: Any, writes: bool = False) -> Any:
+        """What carries a call out stands last."""
         del writes
-        return perform()
+        return given[-1]()
 
     # -- what tests begin with -----------------------------------------------------------------------------
 

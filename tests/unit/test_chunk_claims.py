@@ -303,3 +303,43 @@ def test_what_a_chunk_does_and_to_which_table(  # noqa: PLR0917
         action, IDS[:2], "sets", table, bypass, sender.user,
     )  # fmt: skip
     assert call.key == ("" if action == "delete" else "id")
+
+
+def stop(sender: Sender) -> None:
+    run = sender.memory.store.run(ENVIRONMENT, RUN)
+    sender.memory.store.save_run(replace(run, stopped="Canceled: somebody asked for it."))
+
+
+def test_a_run_that_is_stopped_sends_nothing_more(sender: Sender) -> None:
+    message = sender.begin()
+
+    def first(_: Call) -> list[RowFault]:
+        stop(sender)
+        return []
+
+    sender.script = first
+    assert sender.send(message) is None
+    chunk = sender.chunk(message)
+    assert (chunk.done, chunk.sent, chunk.begun, chunk.failure) == (True, 2, 2, ""), "the second call reached nothing"
+    assert sender.task(message).failure == "", "the run says why"
+
+
+def test_a_call_that_is_stopped_amid_its_requests_leaves_its_rows_uncertain(sender: Sender) -> None:
+    message = sender.begin()
+
+    def several_requests(call: Call) -> list[RowFault]:
+        stop(sender)
+        call.before()
+        pytest.fail("a request of a run that is stopped")
+
+    sender.script = several_requests
+    assert sender.send(message) is None
+    assert (sender.chunk(message).done, sender.chunk(message).sent, sender.chunk(message).begun) == (True, 0, 2)
+
+
+def test_a_chunk_of_a_run_that_is_stopped_is_not_begun(sender: Sender) -> None:
+    message = sender.begin()
+    stop(sender)
+    assert sender.send(message) is None
+    assert sender.calls == []
+    assert sender.chunk(message).tries == 0

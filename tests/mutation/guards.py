@@ -1,0 +1,308 @@
+"""What keeps rows from being lost, line by line: each guard, what is left where it is taken away, and who notices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNIT = "tests/unit/"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """`text` stands exactly once in `file`; with `instead` in its place the `test` fails."""
+
+    protects: str
+    file: str
+    text: str
+    instead: str
+    test: str
+
+
+GUARDS = (
+    # -- snapshots and runs --------------------------------------------------------------------------------
+    Guard(
+        "A snapshot opens one run, however often it is announced.",
+        "shared/runs/reconcile.py",
+        "news = fingerprint != environment.opened_fingerprint",
+        "news = True",
+        UNIT + "test_openings.py::test_a_snapshot_announced_n_times_opens_one_run",
+    ),
+    Guard(
+        "A snapshot that still changes is not taken.",
+        "shared/runs/reconcile.py",
+        "if now - since < timedelta(seconds=patience.settle):",
+        "if False:",
+        UNIT + "test_openings.py::test_a_new_fingerprint_is_remembered_and_waits_until_it_has_settled",
+    ),
+    Guard(
+        "A snapshot that is not whole is waited for.",
+        "shared/runs/reconcile.py",
+        "if incomplete is not None and now - incomplete < timedelta(seconds=patience.whole_within):",
+        "if False:",
+        UNIT + "test_openings.py::test_a_snapshot_that_is_not_whole_is_waited_for_and_then_taken_as_it_is",
+    ),
+    Guard(
+        "One run at a time has an environment.",
+        "shared/lifecycle.py",
+        "run = None if lock.run else decide.choose(services.store.waiting_runs(environment))",
+        "run = decide.choose(services.store.waiting_runs(environment))",
+        UNIT + "test_turns_of_runs.py::test_a_run_waits_while_another_one_has_the_environment",
+    ),
+    Guard(
+        "The lock changes with the run that has it, or neither does.",
+        "shared/runs/store.py",
+        "        etags = self._runs.transact(writes)\n",
+        "        etags = [self._runs.write(one) for one in reversed(writes)][::-1]\n",
+        UNIT + "test_turns_of_runs.py::test_who_ends_a_run_that_has_moved_on_changes_nothing",
+    ),
+    Guard(
+        "A run whose lake changed while it was planned writes nothing, and plans anew.",
+        "shared/lifecycle.py",
+        "if services.lake.snapshot(run.environment).fingerprint == run.fingerprint:",
+        "if True:",
+        UNIT + "test_turns_of_runs.py::test_a_run_whose_lake_changed_gives_its_turn_back",
+    ),
+    Guard(
+        "Nothing is sent before the lake was looked at again.",
+        "shared/prepare.py",
+        "if lifecycle.requeue_if_changed(services, run):",
+        "if False:",
+        UNIT + "test_preparing.py::test_a_run_whose_lake_changed_is_not_sent",
+    ),
+    # -- plans ---------------------------------------------------------------------------------------------
+    Guard(
+        "A plan is published once: of two workers that plan a task, only one's plan is sent.",
+        "shared/runs/store.py",
+        'return replace(task, etag=self._tasks.write(Write(task, key(task.run), f"task {key(task.key)}", task.etag)))',
+        'self._tasks.put(task, key(task.run), f"task {key(task.key)}")\n        return self.task(task.run, task.key)',
+        UNIT + "test_plan.py::test_of_two_workers_that_plan_a_task_one_publishes",
+    ),
+    Guard(
+        "A message of another round plans nothing.",
+        "shared/plan.py",
+        "or not run.attempt == task.round == message.round:",
+        "or False:",
+        UNIT + "test_plan.py::test_what_belongs_to_another_round_does_nothing",
+    ),
+    Guard(
+        "The profiles are planned before the rows that point to them.",
+        "shared/plan.py",
+        "if task.key not in {one.key for one in plannable(lifecycle.tasks_of(services, run))}:",
+        "if False:",
+        UNIT + "test_plan.py::test_other_tables_wait_for_the_profiles",
+    ),
+    Guard(
+        "A row that was cut off never looks like a row that was removed.",
+        "shared/delta/delimited.py",
+        '"null_padding": "false",  # it would hide rows that are too short',
+        '"null_padding": "true",',
+        UNIT + "test_structure.py::test_a_row_that_is_cut_off_or_too_wide_fails_its_table",
+    ),
+    Guard(
+        "A row with an empty column too many moves no values.",
+        "shared/delta/delimited.py",
+        "if wide:",
+        "if False:",
+        UNIT + "test_structure.py::test_an_empty_column_beyond_the_last_fails_its_table",
+    ),
+    Guard(
+        "The brake holds a mass removal.",
+        "shared/delta/compare.py",
+        "return affected > BRAKE_ROWS and affected * 100 > policy.brake_percent * known",
+        "return False",
+        UNIT + "test_delta.py::test_the_brake",
+    ),
+    Guard(
+        "The brake holds overwriting what others wrote.",
+        "shared/delta/compare.py",
+        '_OVERWRITES = "record IS NOT NULL AND isforeign"',
+        '_OVERWRITES = "false"',
+        UNIT + "test_link_adoption.py::test_overwriting_what_others_wrote_is_braked",
+    ),
+    Guard(
+        "Nothing is removed while there is a reason to doubt that it is gone.",
+        "shared/delta/compare.py",
+        "held = removable if policy.hold or _brakes(",
+        "held = removable if _brakes(",
+        UNIT + "test_delta.py::test_nothing_is_removed_while_there_is_a_reason_to_hold",
+    ),
+    Guard(
+        "An uncertain row is written again.",
+        "shared/delta/compare.py",
+        "NOT {known} OR s.mark = 'uncertain' OR s.entry",
+        "NOT {known} OR s.entry",
+        UNIT + "test_delta.py::test_an_uncertain_row_is_written_again",
+    ),
+    Guard(
+        "A row is written again when its profile was removed and came back.",
+        "shared/tables/rows.py",
+        "md5(record || born)::UUID",
+        "md5(record)::UUID",
+        UNIT + "test_children_between_runs.py::test_a_row_is_written_again_when_its_profile_came_back_as_another_one",
+    ),
+    Guard(
+        "A link is set again when its profile was removed and came back.",
+        "shared/delta/compare.py",
+        '" OR s.born <> d.target"',
+        '""',
+        UNIT + "test_link_adoption.py::test_a_link_whose_profile_went_and_came_back_is_set_again",
+    ),
+    Guard(
+        "A run that is stopped sends nothing more.",
+        "shared/send.py",
+        "            raise StoppedError(run.stopped)\n",
+        "            pass\n",
+        UNIT + "test_chunk_claims.py::test_a_run_that_is_stopped_sends_nothing_more",
+    ),
+    Guard(
+        "Of a call that was stopped before its first request nothing is uncertain.",
+        "shared/send.py",
+        "self._chunk = replace(self._chunk, begun=before)",
+        "pass",
+        UNIT + "test_chunk_claims.py::test_a_run_that_is_stopped_sends_nothing_more",
+    ),
+    # -- sending -------------------------------------------------------------------------------------------
+    Guard(
+        "How far a call may reach is written down before it is made.",
+        "shared/send.py",
+        "begun=max(end, before)",
+        "begun=before",
+        UNIT + "test_chunk_claims.py::test_each_call_is_claimed_before_it_is_made",
+    ),
+    Guard(
+        "A claim outlasts every request that is made under it.",
+        "shared/send.py",
+        "if lease is not None and lease - self._services.clock.now() >= timedelta(seconds=needed):",
+        "if lease is not None:",
+        UNIT + "test_chunk_claims.py::test_no_request_goes_out_that_may_outlast_the_claim",
+    ),
+    Guard(
+        "A chunk that somebody holds is left to them.",
+        "shared/send.py",
+        "if chunk.lease_until is not None and chunk.lease_until > now:",
+        "if False:",
+        UNIT + "test_chunk_claims.py::test_a_chunk_that_somebody_holds_waits_until_the_claim_lapses",
+    ),
+    Guard(
+        "A worker that was overtaken sends nothing more.",
+        "shared/runs/store.py",
+        "return replace(chunk, etag=self._chunks.write(Write(chunk, *self._chunk_keys(chunk), chunk.etag)))",
+        "self._chunks.put(chunk, *self._chunk_keys(chunk))\n        return chunk",
+        UNIT + "test_chunk_claims.py::test_who_was_overtaken_sends_nothing_more",
+    ),
+    Guard(
+        "Nothing is sent for a run that is over.",
+        "shared/send.py",
+        'raise ClaimLostError("The run is over.")',
+        "pass",
+        UNIT + "test_chunk_claims.py::test_nothing_goes_out_for_a_run_that_is_over",
+    ),
+    Guard(
+        "A chunk is not sent before its stage is open.",
+        "shared/send.py",
+        "and message.stage <= run.stage",
+        "and True",
+        UNIT + "test_chunk_claims.py::test_a_chunk_is_sent_in_its_stage_of_its_run_and_plan",
+    ),
+    Guard(
+        "A stage opens when those before it are done.",
+        "shared/runs/reconcile.py",
+        "lowest = min(open_stage.values(), default=LAST_STAGE + 1)",
+        "lowest = max(open_stage.values(), default=LAST_STAGE + 1)",
+        UNIT + "test_reconcile.py::test_nothing_is_sent_beyond_the_lowest_open_stage",
+    ),
+    Guard(
+        "No request goes out before Retry-After has passed.",
+        "shared/dataverse/pace.py",
+        "if now < self.not_before:\n",
+        "if False:\n",
+        UNIT + "test_dataverse_limiter.py::test_retry_after_is_a_floor_for_every_request",
+    ),
+    # -- outcomes ------------------------------------------------------------------------------------------
+    Guard(
+        "Rows that were sent without an answer are uncertain.",
+        "shared/delta/state.py",
+        "WHEN d.place >= p.sent THEN 'uncertain'",
+        "WHEN d.place >= p.sent THEN 'written'",
+        UNIT + "test_delta.py::test_every_outcome_of_a_creation",
+    ),
+    Guard(
+        "A row that an attempt without an answer may have written is uncertain, though a later one was refused.",
+        "shared/delta/state.py",
+        "WHEN s.mark = 'uncertain' OR r.outcome = 'uncertain' OR r.uncertain THEN 'uncertain'",
+        "WHEN s.mark = 'uncertain' OR r.outcome = 'uncertain' THEN 'uncertain'",
+        UNIT + "test_delta.py::test_every_outcome_of_a_change",
+    ),
+    Guard(
+        "A removal that Dataverse refused stays in the state, and is tried again.",
+        "shared/delta/state.py",
+        "WHERE r.id IS NULL OR r.outcome NOT IN ('missing', 'written')",
+        "WHERE r.id IS NULL OR r.outcome NOT IN ('missing', 'written', 'referenced')",
+        UNIT + "test_delta.py::test_every_outcome_of_a_removal",
+    ),
+    Guard(
+        "Rows of a plan whose outcome was never committed are uncertain.",
+        "shared/delta/state.py",
+        "CASE WHEN sent.id IS NULL THEN b.mark ELSE 'uncertain' END AS mark",
+        "coalesce(b.mark, '') AS mark",
+        UNIT + "test_delta.py::test_rows_of_a_delta_whose_outcome_was_never_committed_are_uncertain",
+    ),
+    Guard(
+        "A task is closed when all its chunks have an outcome.",
+        "shared/close.py",
+        "if len(chunks) < task.chunks or any(not chunk.done for chunk in chunks):",
+        "if False:",
+        UNIT + "test_commits.py::test_a_task_is_closed_when_all_its_chunks_have_an_outcome_and_not_before",
+    ),
+    Guard(
+        "A state is committed against the one that the plan was made against.",
+        "shared/close.py",
+        "if pointer.path != task.base_state and",
+        "if False and",
+        UNIT + "test_commits.py::test_a_state_that_another_run_has_committed_meanwhile_is_not_overwritten",
+    ),
+    Guard(
+        "Of two workers that commit a state, one does.",
+        "shared/runs/store.py",
+        "self._state.write(Write(pointer, key(organization), row, pointer.etag))",
+        "self._state.put(pointer, key(organization), row)",
+        UNIT + "test_turns_of_runs.py::test_a_pointer_moves_only_from_the_version_that_was_read",
+    ),
+    # -- messages that nobody could serve ------------------------------------------------------------------
+    Guard(
+        "A dead letter ends its chunk.",
+        "shared/send.py",
+        "    services.store.conclude_chunk(replace(chunk, failure=reason))\n",
+        "",
+        UNIT + "test_given_up.py::test_a_dead_chunk_ends_as_it_is_and_its_task_fails_and_closes",
+    ),
+    Guard(
+        "A dead letter ends no chunk that somebody holds.",
+        "shared/send.py",
+        "if chunk.lease_until is not None and chunk.lease_until > services.clock.now():",
+        "if False:",
+        UNIT + "test_given_up.py::test_a_dead_chunk_that_somebody_holds_is_left_to_them",
+    ),
+    Guard(
+        "A poison message is dropped.",
+        "shared/runs/messages.py",
+        "A message of the chunk queues is not one of this app: {fault!r}.",
+        "{fault!r}",
+        UNIT + "test_messages.py::test_a_chunk_is_no_step_and_a_step_no_chunk",
+    ),
+    # -- what is kept --------------------------------------------------------------------------------------
+    Guard(
+        "Nothing is read outside of the environment's own folder.",
+        "shared/lake/location.py",
+        "if named.casefold() != container.casefold():",
+        "if False:",
+        UNIT + "test_location.py::test_locations_outside_of_the_environment_are_refused",
+    ),
+    Guard(
+        "A state that an open run was planned against is not deleted.",
+        "shared/runs/leftovers.py",
+        "        and path not in named\n",
+        "",
+        UNIT + "test_leftovers.py::test_old_states_go_unless_somebody_names_or_writes_them",
+    ),
+)
