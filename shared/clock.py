@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from threading import Lock
+from typing import Any
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 _SENT = "hydration.sent"
 TOLERANCE = timedelta(seconds=2)
@@ -57,19 +57,25 @@ class Clock:
             self.learn(served + elapsed / 2)
 
 
-class ServerTimePolicy(SansIOHTTPPolicy):  # type: ignore[type-arg]
-    """Reads the Date header of every answer of an Azure SDK client into a clock. It stands behind the SDK's retries."""
+class ServerTime:
+    """Reads the Date header of every answer of an Azure SDK client into a clock: its two hooks, for each single try.
+
+    Policies of a service client's own do not reach the clients of its tables; hooks do.
+    """
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__()
         self._clock = clock
 
-    def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]
-        """Called by the pipeline for every request."""
+    def hooks(self) -> dict[str, Any]:
+        """The client's options."""
+        return {"raw_request_hook": self.asked, "raw_response_hook": self.answered}
+
+    def asked(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]
+        """Called for every request."""
         request.context[_SENT] = time.monotonic()  # the machine's clock may be set meanwhile
 
-    def on_response(self, request: PipelineRequest, response: PipelineResponse) -> None:  # type: ignore[type-arg]
-        """Called by the pipeline for every answer."""
-        date, sent = response.http_response.headers.get("Date"), request.context.get(_SENT)
+    def answered(self, response: PipelineResponse) -> None:  # type: ignore[type-arg]
+        """Called for every answer."""
+        date, sent = response.http_response.headers.get("Date"), response.context.get(_SENT)
         if date and sent is not None:
             self._clock.learn_late(parsedate_to_datetime(date), timedelta(seconds=time.monotonic() - sent))

@@ -25,7 +25,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
 
-from shared.clock import Clock, ServerTimePolicy
+from shared.clock import Clock, ServerTime
 from shared.errors import ConflictError, NotFoundError, TransientError
 from shared.runs.entities import from_entity, to_entity
 from shared.settings import Connection
@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 TRANSACTION_LIMIT = 100
 _MARK = "written"  # the property that names the write
+_TIMEOUTS = {"connection_timeout": 20.0, "read_timeout": 60.0}  # seconds; a claim must outlast them
 _CONFLICTS = frozenset({404, 409, 412})  # of a transaction
 
 
@@ -58,12 +59,14 @@ class Delete:
 
 def service(connection: Connection, clock: Clock, **options: Any) -> TableServiceClient:
     """The client of the status storage; every answer's time goes to the clock. `options` are the SDK's."""
-    options = {"per_retry_policies": [ServerTimePolicy(clock)], **options}
+    options = {**ServerTime(clock).hooks(), **_TIMEOUTS, **options}
     if connection.connection_string:
         return TableServiceClient.from_connection_string(connection.connection_string, **options)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415  half a second of cold start
 
-    return TableServiceClient(str(connection.address), credential=DefaultAzureCredential(), **options)
+    # Passed only when there is one: None would hide AZURE_CLIENT_ID.
+    chosen = {"managed_identity_client_id": connection.identity} if connection.identity else {}
+    return TableServiceClient(str(connection.address), credential=DefaultAzureCredential(**chosen), **options)
 
 
 class Table:

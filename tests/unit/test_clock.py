@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from shared import clock as clocks
-from shared.clock import TOLERANCE, Clock, ServerTimePolicy
+from shared.clock import TOLERANCE, Clock, ServerTime
 
 TRUE = datetime(2026, 11, 22, 10, 30, 0, 400_000, UTC)
 SECOND, MINUTES = timedelta(seconds=1), timedelta(minutes=10)
@@ -35,14 +35,14 @@ class Machine:
 
 
 def ask(clock: Clock, machine: Machine, took: timedelta = timedelta(), to_there: float = 0.5) -> None:
-    """One answer of the storage, through the SDK's pipeline; it names its time in whole seconds."""
-    policy, request = ServerTimePolicy(clock), SimpleNamespace(context={})
-    policy.on_request(cast("Any", request))
+    """One answer of the storage, through the client's hooks; it names its time in whole seconds."""
+    hooks, request = ServerTime(clock), SimpleNamespace(context={})
+    hooks.asked(cast("Any", request))
     machine.passed += took * to_there
     headers = {"Date": format_datetime(machine.true().replace(microsecond=0), usegmt=True)}
     machine.passed += took * (1 - to_there)
-    answer = SimpleNamespace(http_response=SimpleNamespace(headers=headers))
-    policy.on_response(cast("Any", request), cast("Any", answer))
+    answer = SimpleNamespace(http_response=SimpleNamespace(headers=headers), context=request.context)
+    hooks.answered(cast("Any", answer))
 
 
 @pytest.fixture
@@ -113,21 +113,21 @@ def test_a_storage_that_is_always_slow_corrects_a_wrong_clock_all_the_same(
 
 def test_a_clock_that_is_set_amid_an_answer_does_not_hide_that_it_took_long(worker: Worker) -> None:
     clock, machine = worker(timedelta())
-    policy, request = ServerTimePolicy(clock), SimpleNamespace(context={})
-    policy.on_request(cast("Any", request))
+    hooks, request = ServerTime(clock), SimpleNamespace(context={})
+    hooks.asked(cast("Any", request))
     date = format_datetime(machine.true(), usegmt=True)
     machine.passed += timedelta(seconds=60)
     machine.off = timedelta(seconds=-60)  # by the machine's clock no time has passed
-    answer = SimpleNamespace(http_response=SimpleNamespace(headers={"Date": date}))
-    policy.on_response(cast("Any", request), cast("Any", answer))
+    answer = SimpleNamespace(http_response=SimpleNamespace(headers={"Date": date}), context=request.context)
+    hooks.answered(cast("Any", answer))
     machine.off = timedelta()
     assert clock.now() == machine.true(), "it tells the time of a minute ago"
 
 
 def test_an_answer_without_a_date_corrects_nothing(worker: Worker) -> None:
     clock, machine = worker(MINUTES)
-    policy, request = ServerTimePolicy(clock), SimpleNamespace(context={})
-    policy.on_request(cast("Any", request))
-    answer = SimpleNamespace(http_response=SimpleNamespace(headers={}))
-    policy.on_response(cast("Any", request), cast("Any", answer))
+    hooks, request = ServerTime(clock), SimpleNamespace(context={})
+    hooks.asked(cast("Any", request))
+    answer = SimpleNamespace(http_response=SimpleNamespace(headers={}), context=request.context)
+    hooks.answered(cast("Any", answer))
     assert clock.now() == machine()
