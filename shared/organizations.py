@@ -15,7 +15,7 @@ from shared.dataverse.limiter import Limiter
 from shared.dataverse.patience import Patience
 from shared.dataverse.signin import Credentials, TokenSource
 from shared.dataverse.sizing import Sizes
-from shared.errors import ThrottledError, TransientError
+from shared.errors import ConfigurationError, ThrottledError, TransientError
 from shared.settings import Settings
 from shared.throttling import Throttling
 
@@ -23,6 +23,10 @@ _log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 30.0
 """How long a user that cannot be reached is not asked again."""
+
+_MOVED = (
+    "Behind {url} is now the organization {found}, and the run was planned for {planned_for}: nothing more is sent."
+)
 
 
 class Organizations:
@@ -137,6 +141,12 @@ class Organizations:
     @cached_property
     def _tokens(self) -> dict[str, TokenSource]:
         return {credentials.name: TokenSource(credentials) for credentials in self._credentials}
+
+
+def refuse_another(url: str, found: str | None, planned_for: str) -> None:
+    """Raise ConfigurationError where behind the address is not the organization any more that a run was planned for."""
+    if found is not None and found != planned_for:
+        raise ConfigurationError(_MOVED.format(url=url, found=found, planned_for=planned_for))
 
 
 class _Introduction:

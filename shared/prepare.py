@@ -12,6 +12,7 @@ from shared.dataverse.schema import Schema, provision
 from shared.errors import ConfigurationError, ConflictError
 from shared.lake.snapshot import Snapshot
 from shared.linking import texts
+from shared.organizations import refuse_another
 from shared.provision import customer_schema, link_schema, table_schema
 from shared.runs import openings, paths
 from shared.runs.messages import TableMessage
@@ -30,12 +31,15 @@ _USER_LACKS = (
 def prepare(services: Services, message: TableMessage) -> None:
     """Check the fingerprint again and create what is missing; then sending may begin.
 
-    A lake that changed meanwhile sends the run back to wait: nothing was written yet. Raises TransientError.
+    A lake that changed meanwhile sends the run back to wait: nothing was written yet. Raises TransientError, and
+    ConfigurationError where another organization stands behind the address than the run was planned for.
     """
     run = services.store.run(message.environment, message.run)
     if run.phase is not Phase.PREPARING or run.attempt != message.round or run.stopped:
         return
     run = services.store.save_run(run)  # whoever began before cannot finish any more: only one lets the run be sent
+    url = services.environment(run.environment).dataverse_url
+    refuse_another(url, services.dataverse.introduce(url).organization_id, run.organization_id)
     if run.mode is not Mode.CONFIRM:  # what another run held needs no look at the lake, and all that it needs is there
         if lifecycle.requeue_if_changed(services, run):
             return

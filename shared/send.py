@@ -29,6 +29,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
+from shared.organizations import refuse_another
 from shared.runs import paths
 from shared.runs.messages import ChunkMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Task, TaskPhase
@@ -138,7 +139,8 @@ class _Sending:
         except ConfigurationError as fault:
             return self._conclude(str(fault))
         except LostBlobError as fault:
-            self._before()  # what an ended run needed is cleaned away: then nothing is lost
+            with suppress(StoppedError):
+                self._before()  # what an ended run needed is cleaned away: then nothing is lost
             return self._conclude(str(fault))
         return self._conclude("")
 
@@ -167,6 +169,7 @@ class _Sending:
     def _writer(self) -> Writer:
         """For one call: with the application user that has the most capacity free."""
         client = self._services.dataverse.sender(self._url)
+        refuse_another(self._url, client.organization_id, self._run.organization_id)
         table = TableName(self._task.set_name, self._logical_name)
         sizes = self._services.dataverse.sizes(self._url)
         self._user = client

@@ -1,4 +1,4 @@
-"""What tests of several kinds share: one local stack for the whole session."""
+"""What tests of several kinds share: the local stack with the app in it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def _loopback_without_proxy() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole local stack with the app in it, shared by every test that leaves it usable for the next."""
+    """The whole local stack with the app in it, for the tests of a module: its timers cost time as long as it stands."""
     with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml") as running:
         yield running

@@ -82,6 +82,7 @@ class Client:
         self.timeout = timeout
         self.bypass_in_force = True
         self.user_id: str | None = None  # known after who_am_i
+        self.organization_id: str | None = None  # as above
         self._base = (address.replace("{host}", host) if address else self.url).rstrip("/") + ROOT
         self._tokens = tokens
         self._connections = Connections(self._base, timeout=timeout, use_proxies=address is None)
@@ -114,7 +115,7 @@ class Client:
             str(found["UserId"]).lower(),
             int(hint) if hint.isdigit() and int(hint) > 0 else None,
         )
-        self.user_id = identity.user_id
+        self.user_id, self.organization_id = identity.user_id, identity.organization_id
         self.bypass_in_force = True  # until it is refused: the privilege may have been given since
         if identity.dop_hint is not None:
             self.limiter.advise(identity.dop_hint)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from azure.storage.blob import ContainerClient
 
+from local import snapshots
 from shared import lifecycle
 from shared.runs import paths
 from shared.runs.messages import ChunkMessage
@@ -94,3 +96,26 @@ def test_a_rerun_does_not_wait_for_ever_for_an_environment_without_output(workpl
         ended = services.store.run(environment, run.id)
         assert ended.status is Status.FAILED
         assert "has no model.json" in ended.detail
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARING, Phase.SENDING])
+def test_an_organization_that_takes_the_place_of_another_amid_a_run_is_not_written_to(
+    workplace: Workplace, phase: Phase
+) -> None:
+    """The same address leads to another organization: a copy, or one that was restored."""
+    with workplace.workshop() as workshop:
+        services = workshop.worker()
+        workshop.land(1)
+        while not any(run.phase is phase for run in services.store.runs(workshop.tenant.environment)):
+            workshop.work(services)
+        before, host = workshop.settings, f"copy-{workshop.tenant.organization}"
+        workshop.settings = replace(before, dataverse_address=f"{workshop.stack.dataverse_url}/{host}")
+        workshop.work_to_the_end(workshop.worker())
+        told = workshop.told(services)
+        assert told["status"] == "Failed"
+        assert "the run was planned for" in told["detail"]
+        assert not any(snapshots.rows_written(workshop.stack, host).values())
+        workshop.settings = before
+        workshop.land(1)
+        workshop.work_to_the_end(services)
+        workshop.assert_state_agrees(services, 1)

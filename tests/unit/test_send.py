@@ -21,7 +21,7 @@ from shared.runs.model import Chunk, Kind, Phase, Run, Task
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 IDS = [f"00000000-0000-4000-8000-{number:012}" for number in range(4)]
-RUN = cast("Run", SimpleNamespace(id="run", environment="environment", stage=1))
+RUN = cast("Run", SimpleNamespace(id="run", environment="environment", stage=1, organization_id="org"))
 TASK = Task("run", "task", "task", Kind.TABLE, "CustomerProfile", attempt="attempt", primary_id="id")
 FOLDER = paths.plan("environment", TASK, "attempt")
 
@@ -47,7 +47,7 @@ class Storage:
         return self.save_chunk(replace(chunk, done=True))
 
     def run(self, *_: str) -> Any:
-        return SimpleNamespace(phase=Phase.SENDING)
+        return SimpleNamespace(phase=Phase.SENDING, stopped="")
 
     def task(self, *_: str) -> Task:
         return TASK
@@ -71,7 +71,7 @@ class User:
     """An application user's client, as far as choosing one goes."""
 
     def __init__(self, hold: float = 0.0) -> None:
-        self.limiter = SimpleNamespace(hold_seconds=lambda: hold)
+        self.limiter, self.organization_id = SimpleNamespace(hold_seconds=lambda: hold), "org"
 
 
 class Worker(send._Sending):
