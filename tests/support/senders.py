@@ -47,9 +47,8 @@ class Sender:
     script: Script = lambda _: []
 
     def __post_init__(self) -> None:
-        self.user = SimpleNamespace(
-            bypass_in_force=True, organization_id=None, limiter=SimpleNamespace(hold_seconds=lambda: 0.0)
-        )
+        limiter = SimpleNamespace(hold_seconds=lambda: 0.0)
+        self.user = SimpleNamespace(bypass_in_force=True, organization_id=None, limiter=limiter)
         dataverse = SimpleNamespace(sender=lambda _: self.user, sizes=lambda _: None)
         cast("Any", self.memory.services).dataverse = dataverse
         self.patch.setattr(send, "Writer", self._writer)
