@@ -16,7 +16,7 @@ class Group:
 GROUPS = {
     "pace": Group(
         ("shared/dataverse/pace.py", "shared/dataverse/limiter.py"),
-        ("pace", "pace_decisions", "dataverse_limiter", "dataverse_waits", "slowness"),
+        ("pace", "pace_decisions", "limiter_slots", "dataverse_limiter", "dataverse_waits", "slowness"),
     ),
     "send": Group(("shared/send.py",), ("send", "chunk_claims", "given_up")),
     "plan": Group(("shared/plan.py",), ("plan", "published_plans")),

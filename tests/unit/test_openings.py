@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,17 @@ from shared.runs.model import (
     Run,
     Status,
 )
-from shared.runs.openings import continuation, overtaken, sending, started
+from shared.runs.openings import (
+    asked_for,
+    automatic,
+    continuation,
+    not_configured,
+    overtaken,
+    overtaken_by,
+    sending,
+    started,
+    superseded,
+)
 from shared.runs.reconcile import (
     Patience,
     choose,
@@ -222,3 +233,85 @@ def test_a_confirmation_begins_unless_a_newer_run_has_judged_anew() -> None:
     told = "A newer run (run2) has started since, and has judged anew: look at what it holds, or ask for a run."
     assert late.detail == told
     assert overtaken(waiting(3, "a"), Lock(last="run2"), NOW) is None, "others confirm nothing"
+
+
+def test_a_new_snapshot_opens_a_run_that_waits_and_says_so() -> None:
+    made = automatic("e", "a", NOW)
+    assert (made.environment, made.fingerprint, made.opened, made.manual, made.mode, made.phase, made.status) == (
+        "e", "a", NOW, False, Mode.INCREMENTAL, Phase.WAITING, Status.QUEUED,
+    )  # fmt: skip
+    assert made.detail == "It waits for its turn."
+
+
+def test_runs_are_named_by_when_they_were_opened_and_no_two_alike() -> None:
+    ids = [automatic("e", "a", at).id for at in (ago(0.5), NOW, NOW)]
+    assert [one[:22] for one in ids] == ["20261102T025959500000-", "20261102T030000000000-", "20261102T030000000000-"]
+    assert len({one[22:] for one in ids}) == 3
+    assert {len(one) for one in ids} == {28}
+
+
+def test_a_run_that_a_person_asks_for_has_no_snapshot_yet() -> None:
+    made = asked_for("e", Mode.FULL, ("CustomerProfile",), NOW)
+    assert (made.environment, made.mode, made.tables, made.manual, made.fingerprint, made.opened) == (
+        "e", Mode.FULL, ("CustomerProfile",), True, "", NOW,
+    )  # fmt: skip
+    assert made.detail == "It waits for a settled snapshot and for its turn."
+
+
+def test_a_confirmation_is_opened_now_in_the_environment_of_what_it_confirms() -> None:
+    made = continuation(waiting(1, "a"), NOW)
+    assert (made.environment, made.opened, made.detail) == ("e", NOW, "It waits for its turn.")
+    assert made.id.startswith("20261102T030000000000-")
+
+
+def test_of_a_folder_that_nobody_configured_one_run_tells_and_stands_before_all_others() -> None:
+    made = not_configured("e", NOW)
+    assert made == not_configured("e", NOW)
+    assert made.id != not_configured("f", NOW).id
+    assert (made.id[:16], len(made.id)) == ("00000000T000000-", 28)
+    assert (made.environment, made.status, made.phase, made.opened, made.ended) == (
+        "e", Status.SKIPPED, Phase.ENDED, NOW, NOW,
+    )  # fmt: skip
+    told = 'Not configured: the lake has a folder ci_e, hydration.toml has no [environments."e"].'
+    assert made.detail == told
+
+
+def test_a_run_that_is_covered_ends_skipped_and_says_why() -> None:
+    ended = superseded(waiting(1, "a"), NOW)
+    assert (ended.status, ended.phase, ended.ended) == (Status.SKIPPED, Phase.ENDED, NOW)
+    told = "Superseded: a newer snapshot arrived before anything was written; the newer run covers it."
+    assert ended.detail == told
+
+
+def test_a_run_says_what_it_does() -> None:
+    begun, lock = started(waiting(1, "a"), Lock())
+    assert begun.detail == "The snapshot is being read."
+    assert started(continuation(waiting(1, "a"), NOW), Lock())[0].detail == "What the run run1 held is being read."
+    assert sending(replace(begun, phase=Phase.PREPARING), lock)[0].detail == "Dataverse is ready; rows are being sent."
+
+
+def test_who_overtook_a_confirmation_may_have_left_no_name() -> None:
+    assert overtaken_by(Lock()).startswith("A newer run (its id is not known) has started since")
+
+
+@pytest.mark.parametrize(("seconds", "ready"), [(119.9, False), (120, True)])
+def test_a_snapshot_is_ready_once_it_was_unchanged_for_long_enough(seconds: float, *, ready: bool) -> None:
+    known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(seconds))
+    found = observe(known, "a", whole=True, now=NOW, patience=PATIENCE)
+    assert found.ready is ready
+    assert found.waits_for == ("" if ready else "the lake to be unchanged for a while")
+
+
+@pytest.mark.parametrize(("seconds", "ready"), [(7199.9, False), (7200, True)])
+def test_missing_files_are_waited_for_so_long_and_no_longer(seconds: float, *, ready: bool) -> None:
+    known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(9000), incomplete_since=ago(seconds))
+    found = observe(known, "a", whole=False, now=NOW, patience=PATIENCE)
+    assert found.ready is ready
+    assert found.waits_for == ("" if ready else "the missing files")
+
+
+def test_a_transaction_takes_forty_runs_and_the_next_look_takes_the_others() -> None:
+    fresh = [waiting(number, manual=True, mode=Mode.VERIFY) for number in range(100, 150)]
+    assert len(open_runs(EMPTY, fresh, "a").taken_by) == 40
+    old = [waiting(number, "old") for number in range(100, 150)]
+    assert len(open_runs(EMPTY, old, "a").superseded) == 40
