@@ -13,6 +13,7 @@ from shared.runs.messages import BACKSTAMPS_QUEUE, TABLES_QUEUE, decode_table
 from shared.runs.model import Kind, Mode
 from shared.services import Services
 from shared.settings.model import Removal
+from tests.simulation.checks import check_ended
 from tests.simulation.days import DAYS, ENVIRONMENT, contact_id, key_id, profile_id
 from tests.simulation.organization import CONTACT, KEY, PROFILE, Row
 from tests.simulation.parts import Message
@@ -95,6 +96,7 @@ def due(world: World) -> list[int]:
 def hand_over(world: World, message: Message, fate: Fate | None = None, worker: int = 0) -> None:
     """Deliver a message, and do with it what Service Bus does then."""
     outcome = world.run(_work_of(message), fate, worker=worker, task=_task_of(message))
+    check_ended(world)
     if outcome == "done":
         return
     again = message.again(world.now + (LOCK if outcome in {"killed", "held"} else timedelta()))
@@ -121,23 +123,27 @@ def _task_of(message: Message) -> str:
 def _work(world: World, event: Event) -> None:
     """So many messages are worked off, one after the other; who has nothing to do waits for the next one."""
     for _ in range(event.a):
-        places = due(world)
-        if not places:
-            soon = min((message.due for message in world.bag), default=None)
-            if soon is None or soon - world.now > timedelta(minutes=10):
-                return
-            world.now = max(world.now, soon)
-            continue
-        hand_over(world, world.bag.pop(places[0]), worker=event.b)
+        if places := _soon(world):
+            hand_over(world, world.bag.pop(places[0]), worker=event.b)
+
+
+def _soon(world: World) -> list[int]:
+    """The messages that can be delivered now; where there are none, those that come next, within ten minutes."""
+    if not (places := due(world)) and world.bag:
+        soon = min(message.due for message in world.bag)
+        if soon - world.now <= timedelta(minutes=10):
+            world.now = soon
+            places = due(world)
+    return places
 
 
 def _deliver(world: World, event: Event) -> None:
-    if places := due(world):
+    if places := _soon(world):
         hand_over(world, world.bag.pop(places[event.a % len(places)]), event.fate, event.b)
 
 
 def _duplicate(world: World, event: Event) -> None:
-    if places := due(world):
+    if places := _soon(world):
         hand_over(world, replace(world.bag[places[event.a % len(places)]]), event.fate, event.b)
 
 
@@ -160,6 +166,7 @@ def bury(world: World, fate: Fate | None = None) -> None:
         work = _dead_step(message) if message.queue == TABLES_QUEUE else _dead_chunk(message)
         if world.run(work, fate if message is letters[0] else None) != "done":
             world.dead.append(message)
+        check_ended(world)
 
 
 def _dead_step(message: Message) -> Callable[[Services], None]:
@@ -245,7 +252,12 @@ def _trouble(world: World, event: Event) -> None:
 
 
 def _move(world: World, event: Event) -> None:
-    """Another organization is behind the address, and the configuration says so or not."""
+    """Another organization is behind the address, and the configuration says so or not.
+
+    Not amid a run: whom it writes to is looked at when it begins.
+    """
+    if (lock := world.storage.get("HydrationRuns", ENVIRONMENT, "lock")) and lock["run"]:
+        return
     world.organization = world.organizations[event.a % 2]
     world.named_organization = world.organization.id if event.b % 2 else None
     world.restart()

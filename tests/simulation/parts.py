@@ -101,6 +101,8 @@ class Lake:
         self._built: dict[str, Snapshot] = {}
         self.day: Day | None = None  # what lies there; None: something is missing
         self.days: dict[str, Day | None] = {}  # by fingerprint
+        self.changed = world.now
+        self.fingerprint = ""  # as it was seen last
 
     # -- Customer Insights ---------------------------------------------------------------------------------
 
@@ -121,6 +123,7 @@ class Lake:
             self.day = None
 
     def _put(self, path: str, content: bytes) -> None:
+        self.changed = self._world.now
         self._versions += 1
         self._files[path] = (content, File(path, f"e{self._versions}", len(content), self._world.now))
 
@@ -141,6 +144,7 @@ class Lake:
             files = [file for _, file in self._files.values()]
             self._built[key] = build(environment, CONTAINER, files, contents)
         self.days[self._built[key].fingerprint] = self.day
+        self.fingerprint = self._built[key].fingerprint
         return self._built[key]
 
     def read_head(self, path: str, size: int, etag: str) -> bytes:

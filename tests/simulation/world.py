@@ -22,7 +22,7 @@ from azure.core.exceptions import AzureError, ResourceModifiedError, ServiceResp
 
 from shared.errors import HydrationError
 from shared.runs import life
-from shared.runs.model import Phase, TaskPhase
+from shared.runs.model import Mode, Phase, TaskPhase
 from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import load
@@ -92,6 +92,7 @@ class Delivery:
     fate: Fate | None
     task: str = ""
     calls: int = 0
+    after_stop: int = 0  # requests that it sent after its run was stopped
     dead: bool = False
     strand: Strand | None = None
 
@@ -355,9 +356,21 @@ class World:
                 worker.told_until = self.now + timedelta(seconds=left)
             content = b'{"error":{"code":"0x80072322","message":"Number of requests exceeded the limit."}}'
             return httpx.Response(429, headers={"Retry-After": str(left)}, content=content)
+        if self.current and path.rpartition(".")[2] in {"UpsertMultiple", "UpdateMultiple"}:
+            self._look_for_a_stop(self.current)
         response = self.organization.answer(method, path, headers, content)
         response.headers["Date"] = format_datetime(self.now, usegmt=True)
         return response
+
+    def _look_for_a_stop(self, delivery: Delivery) -> None:
+        """Of a run that was canceled each worker finishes the call that it is in."""
+        lock = self.storage.get("HydrationRuns", ENVIRONMENT, "lock")
+        held = lock["run"] if lock else ""
+        delivery.after_stop += any(
+            one.get("id") == held and one.get("stopped") for one in self.storage.rows("HydrationRuns")
+        )
+        if delivery.after_stop > 1:
+            raise BrokenPromise(f"{delivery.worker.name} sends on though the run {held} was stopped.")
 
     def _wrote(self, table: str, row: str) -> None:
         """A row was written: by a run that has the environment, and is sending."""
@@ -378,11 +391,26 @@ class World:
                 raise BrokenPromise(f"No run goes from {change[0]} to {change[1]} ({after['id']}).")
             if change[0] is not Phase.ENDED and change[1] is Phase.ENDED:
                 self.ended.append(after["id"])
+            if change == (Phase.PREPARING, Phase.SENDING):
+                self._begins_to_send(after)
         if table == "HydrationTasks" and "phase" in after:
             old = TaskPhase(before["phase"]) if before and before["round"] == after["round"] else None
             new = TaskPhase(after["phase"])
             if old is not new and (old, new) not in life.TASK_CHANGES:
                 raise BrokenPromise(f"No task goes from {old} to {new} ({after['run']}, {after['key']}).")
+
+    def _begins_to_send(self, run: Row) -> None:
+        """Of a snapshot that was there a moment ago, and is not older than what was sent before."""
+        if run["mode"] == Mode.CONFIRM:
+            return
+        order, lake = list(self.lake.days), self.lake
+        number = order.index(run["fingerprint"])
+        if number < self.numbers["sent"]:
+            raise BrokenPromise(f"The run {run['id']} brings an older snapshot than the one before.")
+        self.numbers["sent"] = number
+        late = self.now - lake.changed > timedelta(minutes=1) and not self.held
+        if late and run["fingerprint"] != lake.fingerprint:
+            raise BrokenPromise(f"The run {run['id']} sends what the lake does not hold any more.")
 
 
 class Names:

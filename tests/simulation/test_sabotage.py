@@ -1,0 +1,31 @@
+"""The simulation can fail: whatever guard is taken away from the app, some history notices it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.histories import draw, live
+from tests.simulation.sabotages import QUICK, SABOTAGES
+from tests.simulation.surroundings import surroundings
+from tests.support.campaigns import SOAK
+
+MOST_SEEDS = 400
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _in_memory() -> Iterator[None]:
+    with surroundings():
+        yield
+
+
+@pytest.mark.parametrize("name", SABOTAGES if SOAK else QUICK)
+def test_a_guard_that_is_taken_away_is_missed_by_some_history(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    SABOTAGES[name](monkeypatch)
+    for seed in range(MOST_SEEDS):
+        try:
+            live(draw(seed))
+        except Exception:  # noqa: BLE001  a promise is broken, or the app stumbles
+            return
+    pytest.fail(f"{name} {MOST_SEEDS} histories did not notice it.")
