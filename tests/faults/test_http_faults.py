@@ -15,10 +15,8 @@ import pytest
 
 from local import snapshots
 from shared.services import Services
-from tests import oracle
 from tests.support.campaigns import SEED, campaign, size
 from tests.support.secrecy import assert_kept, kept_secret
-from tests.support.tenants import COUNTS, SUBJECTS
 from tests.support.workers import Workplace, Workshop
 
 FAULTS = size(50, 1_000)
@@ -57,15 +55,15 @@ def test_days_under_faults_are_as_other_days(workplace: Workplace, kind: str) ->
 
 def a_day(workshop: Workshop, services: Services, days: tuple[int, int], kind: str, draw: random.Random) -> int:
     """One day after the other while requests are hit; how many were."""
+    before, day = days
     tell(workshop, "limits", {"limits": {"grace": 0}})  # whoever is told to wait has nothing under way here
     tell(workshop, "faults", drawn(kind, draw))
     counted = statistics(workshop)
-    workshop.land(days[1])
+    workshop.land(day)
     workshop.work_to_the_end(services)
     tell(workshop, "faults", [])
     since = statistics(workshop)
-    assert_told(workshop, services, *days)
-    workshop.tenant.assert_content(workshop.stack, days[1])
+    workshop.assert_day(services, day, before)
     assert [user["early"] for user in since["users"].values()] == [0], "a request came before its Retry-After"
     return injected(since) - injected(counted)
 
@@ -77,27 +75,6 @@ def drawn(kind: str, draw: random.Random) -> list[dict[str, Any]]:
         return [{"rate": share, "seed": draw.randrange(2**32)} | fault for fault in faults]
     gaps = [draw.choice((1, 1, 2, 4)) for _ in range(400)]
     return [faults[0] | {"skip": skip} for skip in itertools.accumulate(gaps)]
-
-
-def assert_told(workshop: Workshop, services: Services, before: int, day: int) -> None:
-    """The run says what an undisturbed one says."""
-    told = workshop.told(services)
-    assert told["status"] == "Successful", told
-    found = {task["name"]: {count: task[count] for count in COUNTS} for task in told["tasks"]}
-    due = counts(workshop, before, day)
-    assert {name: found[name] for name in SUBJECTS} == due, told
-
-
-def counts(workshop: Workshop, before: int, day: int) -> dict[str, dict[str, int]]:
-    """What an undisturbed run of a day tells when another day was there before; 0: none."""
-    tenant = workshop.tenant
-    told = tenant.counts(day)
-    for task, name in SUBJECTS.items():
-        known = tenant.expected(before).task(name) if before else {}
-        one = oracle.difference(known, tenant.expected(day).task(name))
-        told[task] |= {"created": len(one.created), "changed": len(one.changed), "unchanged": len(one.unchanged)}
-        told[task] |= {"removed": len(one.removed), "writes": one.writes}
-    return told
 
 
 def statistics(workshop: Workshop) -> dict[str, Any]:

@@ -76,9 +76,13 @@ class Tenant:
         shop = oracle.Source("Shop", "customers", "Shop_customers_customerid")
         return oracle.expected(self.lake(day), self.environment, [*sources, shop])
 
-    def counts(self, day: int) -> dict[str, dict[str, int]]:
-        """What every task of an undisturbed day tells."""
-        before = self.expected(1).task if day == 2 else (lambda _: {})
+    def counts(self, day: int, before_it: int | None = None) -> dict[str, dict[str, int]]:
+        """What every task of an undisturbed day tells. `before_it`: the day that was there before; 0: none was.
+
+        By itself that is the day before.
+        """
+        known = day - 1 if before_it is None else before_it
+        before = self.expected(known).task if known else (lambda _: {})
         after = self.expected(day).task
         told = {task: oracle.difference(before(name), after(name)) for task, name in SUBJECTS.items()}
         lake = self._in_lake(day).task
@@ -109,11 +113,11 @@ class Tenant:
     def written(self, stack: Stack) -> dict[str, int]:
         return snapshots.rows_written(stack, self.organization)
 
-    def assert_day(self, stack: Stack, day: int, run: dict[str, Any]) -> None:
+    def assert_day(self, stack: Stack, day: int, run: dict[str, Any], before_it: int | None = None) -> None:
         """The run went well, tells what an undisturbed one tells, and Dataverse holds what the oracle says."""
         assert run["status"] == "Successful", run
         found = {task["name"]: {count: task[count] for count in COUNTS} for task in run["tasks"]}
-        told, due = {name: found[name] for name in SUBJECTS}, self.counts(day)
+        told, due = {name: found[name] for name in SUBJECTS}, self.counts(day, before_it)
         assert told == due, f"{told=}, {due=}"
         self.assert_content(stack, day)
 

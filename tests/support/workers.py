@@ -220,9 +220,9 @@ class Workshop:
         tasks = {run.id: services.store.tasks(run.id) for run in runs}
         raise AssertionError(f"not everything has ended: {runs}, {tasks}")
 
-    def assert_day(self, services: Services, day: int) -> None:
+    def assert_day(self, services: Services, day: int, before_it: int | None = None) -> None:
         """The newest run went and tells as an undisturbed one, and Dataverse holds what it must."""
-        self.tenant.assert_day(self.stack, day, self.told(services))
+        self.tenant.assert_day(self.stack, day, self.told(services), before_it)
 
     def assert_state_agrees(self, services: Services, day: int) -> None:
         """What the app believes of Dataverse is so: the same files once more cause no write, and nothing is amiss."""
