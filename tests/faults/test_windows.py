@@ -100,18 +100,20 @@ def test_of_two_workers_at_each_message_the_one_that_stalls_for_ten_minutes_does
 ) -> None:
     """It stalls before or after its first or second write: before it claims, after that, and amid the work."""
     with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
-        services, stalled = workshop.worker(), Counter[str]()
-        for day, after in ((1, True), (2, False)):
-            two = TwoAtEach(workshop, threads, lambda number: 1 + number % 2, after=after)
+        services, stalled = workshop.worker(), set[str]()
+        for day in (1, 2) if SOAK else (1,):
+            two = TwoAtEach(workshop, threads)
             workshop.handle = two.handle
             workshop.land(day)
             workshop.work_to_the_end(services)
             workshop.assert_day(services, day)
             assert two.late["chunk"] == [], "who was overtaken sends nothing"
             stalled.update(two.stalled)
-        assert stalled.keys() >= {"look", "start", "plan", "prepare", "chunk", "close"}, stalled
+        assert {one.split()[0] for one in stalled} == {"look", "start", "plan", "prepare", "chunk", "close"}
+        assert stalled >= {f"{one} {where}" for one in ("plan", "chunk", "close") for where in ("before", "after")}
         workshop.handle = Letter.hand_over
-        workshop.assert_state_agrees(services, 2)
+        if SOAK:
+            workshop.assert_state_agrees(services, 2)
 
 
 @pytest.mark.parametrize("point", [2, 3, 5, 8] if SOAK else [5])

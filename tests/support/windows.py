@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
@@ -18,6 +19,8 @@ from shared.services import Services
 from tests.support.fates import Fate
 from tests.support.workers import Letter, Workshop
 
+PLACES = ((1, False), (2, True), (1, True), (2, False))
+"""Before or after which write to a table a worker stalls: it claims, and says how far its first call may reach."""
 TEN_MINUTES = timedelta(minutes=10)
 
 
@@ -62,25 +65,23 @@ class TwoAtEach:
 
     workshop: Workshop
     threads: ThreadPoolExecutor
-    point: Callable[[int], int]  # of the stall, by the number of the message
-    after: bool = False
-    stalled: list[str] = field(default_factory=list)  # what was asked for of those who stalled
+    stalled: list[str] = field(default_factory=list)  # what was asked for of those who stalled, and where they did
     late: dict[str, list[str]] = field(default_factory=dict)  # what they asked of Dataverse when they went on
 
     def __post_init__(self) -> None:
-        self._stall, self._messages = Stall(), 0
+        self._stall, self._messages = Stall(), count()
         self._slow = self.workshop.worker(self._stall)
 
     def handle(self, letter: Letter, services: Services) -> None:
         """Deliver a letter to both."""
-        self._messages += 1
-        self._stall.arm(self.point(self._messages), after=self.after)
+        point, after = PLACES[next(self._messages) % len(PLACES)]
+        self._stall.arm(point, after=after)
         work = self.threads.submit(letter.deliver, self._slow)
         while not self._stall.reached.wait(0.002) and not work.done():
             pass
         try:
             if self._stall.reached.is_set():
-                self.stalled.append(asks_for(letter))
+                self.stalled.append(f"{asks_for(letter)} {'after' if after else 'before'}")
                 self.workshop.clock.turned += TEN_MINUTES
                 letter.deliver(services)
         finally:
