@@ -86,7 +86,7 @@ def decode_table(body: bytes) -> TableMessage:
         environment, run, task = (_text(content, name) for name in ("environment", "run", "task"))
         step = Step(_text(content, "step"))
         return TableMessage(step, environment, run, task, _count(content, "round"), _count(content, "tries"))
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise CorruptSnapshotError(f"A message of {TABLES_QUEUE} is not one of this app: {fault!r}.") from fault
 
 
@@ -96,7 +96,7 @@ def decode_chunk(body: bytes) -> ChunkMessage:
         c = json.loads(body)
         environment, run, task, attempt = (_text(c, name) for name in ("environment", "run", "task", "attempt"))
         return ChunkMessage(environment, run, task, attempt, _count(c, "stage"), _count(c, "number"))
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise CorruptSnapshotError(f"A message of the chunk queues is not one of this app: {fault!r}.") from fault
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient
 
-from local import snapshots
 from shared import lifecycle
+from shared.dataverse.client import Client, Identity
 from shared.runs import paths
 from shared.runs.messages import ChunkMessage
 from shared.runs.model import Mode, Phase, Status
 from shared.services import Services
 from tests.support.workers import Letter, Workplace, Workshop
+
+ANOTHER = "00000000-0000-4000-8000-00000000000a"
 
 
 def moved(workshop: Workshop, host: str, *, organization_id: str | None = None) -> Services:
@@ -108,14 +112,25 @@ def test_an_organization_that_takes_the_place_of_another_amid_a_run_is_not_writt
         workshop.land(1)
         while not any(run.phase is phase for run in services.store.runs(workshop.tenant.environment)):
             workshop.work(services)
-        before, host = workshop.settings, f"copy-{workshop.tenant.organization}"
-        workshop.settings = replace(before, dataverse_address=f"{workshop.stack.dataverse_url}/{host}")
-        workshop.work_to_the_end(workshop.worker())
+        written = workshop.tenant.written(workshop.stack)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Client, "who_am_i", who_is_another(Client.who_am_i))
+            workshop.work_to_the_end(workshop.worker())
         told = workshop.told(services)
         assert told["status"] == "Failed"
-        assert "the run was planned for" in told["detail"]
-        assert not any(snapshots.rows_written(workshop.stack, host).values())
-        workshop.settings = before
+        assert f"is now the organization {ANOTHER}, and the run was planned for" in told["detail"]
+        assert workshop.tenant.written(workshop.stack) == written, "nothing more was sent"
         workshop.land(1)
         workshop.work_to_the_end(services)
         workshop.assert_state_agrees(services, 1)
+
+
+def who_is_another(real: Callable[..., Identity]) -> Callable[..., Identity]:
+    """What WhoAmI answers is that of another organization."""
+
+    def answer(client: Client, *given: Any) -> Identity:
+        found = replace(real(client, *given), organization_id=ANOTHER)
+        client.organization_id = found.organization_id
+        return found
+
+    return answer
