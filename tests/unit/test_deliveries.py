@@ -153,7 +153,7 @@ def test_a_chunk_whose_types_are_wrong_is_refused(
     assert done == []
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'"text"', b"{}"])
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'"text"', b"{}", pytest.param(b"[" * 100_000, id="too deep")])
 def test_a_poison_message_is_refused_at_once(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     deliver.step(services(), body)
     assert refusal(caplog)
