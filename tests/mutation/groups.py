@@ -29,9 +29,10 @@ GROUPS = {
         ("stored_rows", "messages", "turns_of_runs", "commits", "given_up", "chunk_claims", "plan", "leftovers"),
     ),
     "delta": Group(
-        tuple(f"shared/delta/{name}.py" for name in ("compare", "state", "chunks", "exceptions", "counts", "rejects")),
-        ("delta", "delta_model", "refused_rows", "chunks", "link_adoption", "link_unknowns", "births", "rejects"),
+        tuple(f"shared/delta/{name}.py" for name in ("compare", "state", "chunks", "exceptions")),
+        ("delta", "delta_figures", "refused_rows", "chunks", "link_adoption", "births", "copies"),
     ),
+    "rejects": Group(("shared/delta/rejects.py",), ("rejects",)),
     "files": Group(
         tuple(f"shared/delta/{name}.py" for name in ("source", "delimited", "plain", "parquet", "engine")),
         ("plain", "structure", "faults_of_files", "formats", "copies"),

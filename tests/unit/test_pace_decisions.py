@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.dataverse.pace import CONCURRENCY, EXECUTION, REQUESTS, WINDOW, Pace
+from shared.dataverse.slowness import Stretch
 
 STEP = WINDOW / 30
 
@@ -181,3 +182,45 @@ def test_slowdowns_are_left_alone_for_two_steps_then_four_up_to_a_window() -> No
     for steps in (2, 4, 8, 16, 30, 30):
         day.pace._acquit(day.now)
         assert day.pace._no_trial_before == pytest.approx(day.now + steps * STEP)
+
+
+# -- slowdowns ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ratio", "target"), [(1.25, 0.7 * 32 / 1.25), (1.1, 0.7 * 32 / 1.1), (2.0, 16.0)])
+def test_a_slowdown_is_tried_with_so_many_fewer_but_no_less_than_half_of_what_is_recommended(
+    ratio: float, target: float
+) -> None:
+    day = Day(start=32)
+    day.pace._suspect(day.now, Stretch(ratio, ratio))
+    trial = day.pace._trial
+    assert trial is not None
+    assert (trial.limit, trial.starting) == (32.0, False)
+    assert trial.target == pytest.approx(target)
+    assert day.pace._target == pytest.approx(target)
+    assert day.pace._limit == 16.0
+
+
+def test_on_the_way_to_what_is_recommended_a_slowdown_is_tried_from_there() -> None:
+    day = Day(start=32)
+    day.pace.advise(day.now, 32)
+    day.pace._suspect(day.now, Stretch(1.5, 1.5))
+    assert day.pace._trial is not None
+    assert day.pace._trial.starting
+
+
+def test_where_there_are_few_already_a_slowdown_is_accepted() -> None:
+    day = Day(start=32)
+    day.pace._limit = day.pace._target = 16.0
+    day.pace._suspect(day.now, Stretch(1.5, 1.5))
+    assert day.pace._trial is None
+    assert day.pace._limit == 16.0
+
+
+def test_a_slowdown_is_left_alone_until_just_before_it_may_be_tried_again() -> None:
+    day = Day(start=32)
+    day.pace._no_trial_before = day.now + 10
+    day.pace._suspect(day.now + 9.9, Stretch(1.5, 1.5))
+    assert day.pace._trial is None
+    day.pace._suspect(day.now + 10, Stretch(1.5, 1.5))
+    assert day.pace._trial is not None
