@@ -18,7 +18,8 @@ from shared.runs.model import Mode, Phase, Run, Status, Task, TaskPhase
 from shared.runs.store import Pointer
 from tests.simulation.days import ENVIRONMENT, MARKER, Day, profile_id
 from tests.simulation.organization import CONTACT, KEY, PROFILE, Organization
-from tests.simulation.world import BrokenPromise, World
+from tests.simulation.strands import BrokenPromise
+from tests.simulation.world import World
 
 SUBJECTS = {PROFILE: "CustomerProfile", KEY: "AlternateKey", CONTACT: "contact"}
 _WELL = {Status.SUCCESSFUL, Status.COMPLETED_WITH_REJECTS}

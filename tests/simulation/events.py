@@ -17,7 +17,8 @@ from tests.simulation.checks import check_ended
 from tests.simulation.days import DAYS, ENVIRONMENT, contact_id, key_id, profile_id
 from tests.simulation.organization import CONTACT, KEY, PROFILE, Row
 from tests.simulation.parts import Message
-from tests.simulation.world import LOCK, MOST_DELIVERIES, Fate, World
+from tests.simulation.strands import Fate
+from tests.simulation.world import LOCK, MOST_DELIVERIES, World
 
 _POISON = b"not a message of this app"
 

@@ -12,15 +12,15 @@ from shared.settings.model import Removal
 from tests.simulation.checks import check_ended, check_marker, check_rows, picture, runs, tasks
 from tests.simulation.days import BASE, DAYS, ENVIRONMENT
 from tests.simulation.events import Event, History, bury, due, hand_over, happen
-from tests.simulation.world import BrokenPromise, Fate, World
+from tests.simulation.strands import BrokenPromise, Fate
+from tests.simulation.world import World
 
 _FATES = (
     "kill",
-    "kill",
     "kill after",
     "kill after",
     "hold",
-    "hold",
+    "hold after",
     "hold after",
     "lose",
     "lose",
@@ -117,7 +117,7 @@ def live(history: Sequence[Event]) -> object:
         for event in history:
             happen(world, event)
             check_ended(world)
-        _rest(world)
+        _rest(world, late=len(history) % 2 == 0)
         _end_well(world, twice=len(history) % 3 == 0)
         check_marker(world)
         return picture(world)
@@ -125,17 +125,19 @@ def live(history: Sequence[Event]) -> object:
         world.close()
 
 
-def _rest(world: World) -> None:
-    """No fault happens any more; what was held up goes on."""
+def _rest(world: World, *, late: bool) -> None:
+    """No fault happens any more. What was held up goes on; `late`: when all is over."""
     world.troubles.clear()
     world.throttled_until = None
     world.organization.rejects.clear()
     world.removal, world.named_organization = Removal(brake_percent=50), world.organization.id
+    world.restart()
+    world.run(lambda services: pause.resume(services, ENVIRONMENT), None)
+    if late:
+        _bring_to_an_end(world)
     while world.held:
         world.resume()
         check_ended(world)
-    world.restart()
-    world.run(lambda services: pause.resume(services, ENVIRONMENT), None)
     _bring_to_an_end(world)
 
 

@@ -22,8 +22,9 @@ from shared.runs.entities import from_entity
 from tests.simulation import sessions
 from tests.simulation.days import MARKER
 from tests.simulation.parts import Connections
+from tests.simulation.strands import BrokenPromise
 from tests.simulation.tables import Row, Service
-from tests.simulation.world import BrokenPromise, Names
+from tests.simulation.world import Names
 
 BRAKE_ROWS, CHUNK_ROWS = 2, 3
 """So low that a few rows are braked, and fill several chunks."""
@@ -48,6 +49,8 @@ class _Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if MARKER in str(record.__dict__):
             raise BrokenPromise(f"A log record holds a customer's value: {record.__dict__}")
+        if record.msg in {"reconcile.failed", "sweep.failed"}:
+            raise BrokenPromise(f"Something happened that nobody foresaw: {record.__dict__}")
 
     def handle(self, record: logging.LogRecord) -> bool:
         self.emit(record)

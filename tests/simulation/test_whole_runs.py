@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulation.events import History
 from tests.simulation.histories import draw, live, shorten
+from tests.simulation.strands import BrokenPromise
 from tests.simulation.surroundings import surroundings
 from tests.support.campaigns import SEED, campaign, size
 
@@ -24,15 +25,15 @@ def _in_memory() -> Iterator[None]:
         yield
 
 
-def _broken(history: History) -> Exception | None:
+def _broken(history: History) -> BaseException | None:
     try:
         live(history)
-    except Exception as fault:  # noqa: BLE001  whatever is raised here nobody foresaw
+    except (Exception, BrokenPromise) as fault:  # noqa: BLE001  whatever is raised here nobody foresaw
         return fault
     return None
 
 
-def _tell(seed: int, fault: Exception) -> str:
+def _tell(seed: int, fault: BaseException) -> str:
     short = shorten(draw(seed), lambda history: type(_broken(history)) is type(fault))
     events = "\n".join(f"    {event!r}," for event in short)
     return f"SEED={seed}: {type(fault).__name__}: {fault}\nShortened, {_broken(short)}:\n{events}"

@@ -7,7 +7,6 @@ nothing else.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,8 +20,6 @@ import httpx
 from azure.core.exceptions import AzureError, ResourceModifiedError, ServiceResponseError
 
 from shared.errors import HydrationError
-from shared.runs import life
-from shared.runs.model import Mode, Phase, TaskPhase
 from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import load
@@ -41,6 +38,8 @@ from tests.simulation.parts import (
     SimulatedThrottling,
     refused,
 )
+from tests.simulation.promises import Promises
+from tests.simulation.strands import BrokenPromise, Delivery, Fate, KilledError, Strand, Worker
 from tests.simulation.tables import Row, Storage
 from tests.support.catalogs import CRM, hydration, source
 
@@ -55,84 +54,6 @@ _STEP = timedelta(milliseconds=20)
 LOCK = timedelta(minutes=5)
 """How long the lock of a message lasts whose worker does not renew it."""
 MOST_DELIVERIES = 10
-
-
-class BrokenPromise(AssertionError):  # noqa: N818  it is what a test fails with
-    """An invariant does not hold."""
-
-
-class KilledError(BaseException):
-    """The worker's process is gone: nothing of it runs any more."""
-
-
-@dataclass(frozen=True)
-class Fate:
-    """What happens to a worker at its n-th call, and how often."""
-
-    what: str
-    at: int
-    many: int = 1
-
-
-@dataclass
-class Worker:
-    """A process. `known`: until when it was told to send nothing."""
-
-    name: str
-    services: Services
-    clock: SimulatedClock
-    told_until: datetime | None = None
-
-
-@dataclass
-class Delivery:
-    """A call of a handler in a worker."""
-
-    worker: Worker
-    fate: Fate | None
-    task: str = ""
-    calls: int = 0
-    after_stop: int = 0  # requests that it sent after its run was stopped
-    dead: bool = False
-    strand: Strand | None = None
-
-
-class Strand:
-    """A call that may be held up, in a thread of its own. Only who has the baton runs."""
-
-    def __init__(self, work: Callable[[], str]) -> None:
-        self._work, self._mine, self._main = work, threading.Semaphore(0), threading.Semaphore(0)
-        self._outcome, self._fault = "", None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> str:
-        self._thread.start()
-        return self._wait()
-
-    def resume(self) -> str:
-        self._mine.release()
-        return self._wait()
-
-    def hold(self) -> None:
-        """Called by the work itself: the others run."""
-        self._outcome = "held"
-        self._main.release()
-        self._mine.acquire()
-
-    def _wait(self) -> str:
-        self._main.acquire()
-        if self._outcome != "held":
-            self._thread.join()
-        if self._fault is not None:
-            raise self._fault
-        return self._outcome
-
-    def _run(self) -> None:
-        try:
-            self._outcome = self._work()
-        except BaseException as fault:  # noqa: BLE001  it is raised where the baton is
-            self._outcome, self._fault = "failed", fault  # type: ignore[assignment]
-        self._main.release()
 
 
 @dataclass
@@ -156,13 +77,14 @@ class World:
     writes: int = 0
 
     def __post_init__(self) -> None:
-        self.storage = Storage(self._stored)
+        self.promises = Promises(self)
+        self.storage = Storage(self.promises.stored)
         self.lake = Lake(self)
         self.organizations = [Organization("11111111-0000-4000-8000-000000000000"),
                               Organization("22222222-0000-4000-8000-000000000000")]  # fmt: skip
         for one in self.organizations:
             one.rows[CONTACT] = {contact_id(contact): OrganizationRow() for contact in THERE}
-            one.wrote = self._wrote
+            one.wrote = self.promises.wrote
         self.organization = self.organizations[0]
         self.workers: list[Worker] = []
         Connections.world = self
@@ -339,7 +261,7 @@ class World:
 
         Histories that went alike so far have the same names, so that what was compared once need not be again.
         """
-        run = next((row["run"] for row in self.storage.rows("HydrationRuns") if row["RowKey"] == "lock"), "")
+        run = self.holder
         birth = f"{task[:6]:_<6}{self.numbers[f'births of {task}']:03}"
         self.numbers[f"{run} {birth}"] += 1
         return f"{birth}{self.numbers[f'{run} {birth}']:03}"
@@ -357,60 +279,20 @@ class World:
             content = b'{"error":{"code":"0x80072322","message":"Number of requests exceeded the limit."}}'
             return httpx.Response(429, headers={"Retry-After": str(left)}, content=content)
         if self.current and path.rpartition(".")[2] in {"UpsertMultiple", "UpdateMultiple"}:
-            self._look_for_a_stop(self.current)
+            self.promises.sent(self.current)
         response = self.organization.answer(method, path, headers, content)
         response.headers["Date"] = format_datetime(self.now, usegmt=True)
         return response
 
-    def _look_for_a_stop(self, delivery: Delivery) -> None:
-        """Of a run that was canceled each worker finishes the call that it is in."""
+    def row(self, run: str) -> Row | None:
+        """The row of a run."""
+        return next((one for one in self.storage.rows("HydrationRuns") if one.get("id") == run), None)
+
+    @property
+    def holder(self) -> str:
+        """The run that has the environment."""
         lock = self.storage.get("HydrationRuns", ENVIRONMENT, "lock")
-        held = lock["run"] if lock else ""
-        delivery.after_stop += any(
-            one.get("id") == held and one.get("stopped") for one in self.storage.rows("HydrationRuns")
-        )
-        if delivery.after_stop > 1:
-            raise BrokenPromise(f"{delivery.worker.name} sends on though the run {held} was stopped.")
-
-    def _wrote(self, table: str, row: str) -> None:
-        """A row was written: by a run that has the environment, and is sending."""
-        del table, row
-        self.writes += 1
-        lock = self.storage.get("HydrationRuns", ENVIRONMENT, "lock")
-        run = lock.get("run") if lock else ""
-        phase = next((one["phase"] for one in self.storage.rows("HydrationRuns") if one.get("id") == run), "")
-        if phase != Phase.SENDING:
-            raise BrokenPromise(f"A row is written while no run is sending (the run {run or 'of nobody'} is {phase}).")
-
-    # -- transitions ---------------------------------------------------------------------------------------
-
-    def _stored(self, table: str, before: Row | None, after: Row) -> None:
-        if table == "HydrationRuns" and "phase" in after:
-            change: Any = (Phase(before["phase"]) if before else None, Phase(after["phase"]))
-            if change[0] is not change[1] and change not in life.RUN_CHANGES:
-                raise BrokenPromise(f"No run goes from {change[0]} to {change[1]} ({after['id']}).")
-            if change[0] is not Phase.ENDED and change[1] is Phase.ENDED:
-                self.ended.append(after["id"])
-            if change == (Phase.PREPARING, Phase.SENDING):
-                self._begins_to_send(after)
-        if table == "HydrationTasks" and "phase" in after:
-            old = TaskPhase(before["phase"]) if before and before["round"] == after["round"] else None
-            new = TaskPhase(after["phase"])
-            if old is not new and (old, new) not in life.TASK_CHANGES:
-                raise BrokenPromise(f"No task goes from {old} to {new} ({after['run']}, {after['key']}).")
-
-    def _begins_to_send(self, run: Row) -> None:
-        """Of a snapshot that was there a moment ago, and is not older than what was sent before."""
-        if run["mode"] == Mode.CONFIRM:
-            return
-        order, lake = list(self.lake.days), self.lake
-        number = order.index(run["fingerprint"])
-        if number < self.numbers["sent"]:
-            raise BrokenPromise(f"The run {run['id']} brings an older snapshot than the one before.")
-        self.numbers["sent"] = number
-        late = self.now - lake.changed > timedelta(minutes=1) and not self.held
-        if late and run["fingerprint"] != lake.fingerprint:
-            raise BrokenPromise(f"The run {run['id']} sends what the lake does not hold any more.")
+        return str(lock["run"]) if lock else ""
 
 
 class Names:
