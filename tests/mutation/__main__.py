@@ -1,6 +1,7 @@
-"""Mutation testing, in a copy of the tree: `python -m tests.mutation [group ...]`; without a name, all groups.
+"""Mutation testing, in a copy of the tree: `python -m tests.mutation [--again] [group ...]`; no name: all groups.
 
 Prints how many mutants of each module were killed, and leaves the survivors in .local/mutants/survivors.txt.
+With --again: only those that lived when it ran last, with the tests as they are now.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.mutation import trees
 from tests.mutation.groups import GROUPS, SLOW, Group
 
 PLACE = trees.ROOT / ".local" / "mutants"
+AGAIN = "--again"
+VERDICTS = "verdicts.json"
 _SURVIVED, _UNTESTED = 0, 33  # exit codes of mutmut's workers
 _KEPT = ("handlers", "local", "docs", "function_app.py", "host.json", "hydration.toml", "README.md")
 
@@ -34,34 +37,46 @@ class Mutant:
         return self.code in {_SURVIVED, _UNTESTED, None}
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Mutate the groups and say what came of it."""
-    unknown = set(names) - set(GROUPS)
-    if unknown:
+    names = [one for one in arguments if one != AGAIN] or list(GROUPS)
+    if unknown := set(names) - set(GROUPS):
         raise SystemExit(f"There is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}.")
     found: list[Mutant] = []
-    for name in names or list(GROUPS):
-        _run(name, GROUPS[name])
+    for name in names:
+        _run(name, again=AGAIN in arguments)
         found += _mutants(PLACE / name)
     sys.stdout.write(_table(found))
     survivors = [f"{_diff(mutant)}\n" for mutant in found if mutant.alive]
     (PLACE / "survivors.txt").write_text("\n".join(survivors), "utf-8")
 
 
-def _run(name: str, group: Group) -> None:
-    tree = trees.copy(PLACE / name)
+def _run(name: str, *, again: bool) -> None:
+    """All mutants of a group; `again`: those that lived, with the tests as they are now."""
+    tree = PLACE / name
+    before = {mutant.name: mutant.code for mutant in _mutants(tree)} if again else {}
+    alive = [mutant.name for mutant in _mutants(tree) if mutant.alive] if again else []
+    if again and not alive:
+        return
+    if again:
+        trees.copy_tests(tree)
+    else:
+        trees.copy(tree)
+    _configure(tree, GROUPS[name])
+    program = Path(sys.executable).with_name("mutmut")
+    command = [str(program), "run", "--max-children", os.environ.get("MUTANTS_AT_ONCE", "1"), *alive]
+    environment = os.environ | {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+    with (PLACE / f"{name}.log").open("w", encoding="utf-8") as log:
+        subprocess.run(command, cwd=tree, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)  # noqa: S603
+    _keep(tree, before | {one.name: one.code for one in _read(tree) if not again or one.name in set(alive)})
+
+
+def _configure(tree: Path, group: Group) -> None:
     tests = [f"tests/unit/test_{test}.py" for test in group.tests]
     selection = [test for test in tests if (tree / test).exists()]
     selection += [argument for slow in SLOW if slow.split("::")[0] in tests for argument in ("--deselect", slow)]
-    with (tree / "pyproject.toml").open("a", encoding="utf-8") as project:
-        project.write(_settings(group, selection))
-    program = Path(sys.executable).with_name("mutmut")
-    environment = os.environ | {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONHASHSEED": "0"}
-    with (PLACE / f"{name}.log").open("w", encoding="utf-8") as log:
-        subprocess.run(  # noqa: S603
-            [program, "run", "--max-children", os.environ.get("MUTANTS_AT_ONCE", "1")],
-            cwd=tree, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True,
-        )  # fmt: skip
+    project = (trees.ROOT / "pyproject.toml").read_text("utf-8")
+    (tree / "pyproject.toml").write_text(project + _settings(group, selection), "utf-8")
 
 
 def _settings(group: Group, selection: list[str]) -> str:
@@ -77,7 +92,19 @@ def _settings(group: Group, selection: list[str]) -> str:
     return "\n".join(["", "[tool.mutmut]", *lines, 'process_isolation = "forkserver"', ""])
 
 
-def _mutants(tree: Path) -> Iterator[Mutant]:
+def _mutants(tree: Path) -> list[Mutant]:
+    """Every mutant, with what the last run that tried it said."""
+    kept = tree / VERDICTS
+    codes = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    return [replace(mutant, code=codes.get(mutant.name, mutant.code)) for mutant in _read(tree)]
+
+
+def _keep(tree: Path, codes: Mapping[str, int | None]) -> None:
+    """mutmut forgets all of them when its configuration changes."""
+    (tree / VERDICTS).write_text(json.dumps(codes), "utf-8")
+
+
+def _read(tree: Path) -> Iterator[Mutant]:
     for file in sorted((tree / "mutants" / "shared").rglob("*.meta")):
         codes = json.loads(file.read_text("utf-8"))["exit_code_by_key"]
         module = str(file.relative_to(tree / "mutants")).removesuffix(".meta")

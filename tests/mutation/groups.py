@@ -19,7 +19,7 @@ GROUPS = {
         ("pace", "pace_decisions", "limiter_slots", "dataverse_limiter", "dataverse_waits", "slowness"),
     ),
     "send": Group(("shared/send.py",), ("send", "chunk_claims", "given_up")),
-    "plan": Group(("shared/plan.py",), ("plan", "published_plans")),
+    "plan": Group(("shared/plan.py",), ("plan", "planned_tables", "published_plans")),
     "decisions": Group(
         tuple(f"shared/runs/{name}.py" for name in ("reconcile", "outcome", "openings", "leftovers", "life")),
         ("reconcile", "openings", "leftovers", "life", "outcomes", "turns_of_runs", "given_up", "tidying"),

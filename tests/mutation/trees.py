@@ -28,6 +28,12 @@ def copy(to: Path) -> Path:
     return to
 
 
+def copy_tests(to: Path) -> None:
+    """The tests as they are now, in a copy whose other parts stay."""
+    shutil.rmtree(to / "tests")
+    shutil.copytree(ROOT / "tests", to / "tests", ignore=_LEFT)
+
+
 def pytest_command(*arguments: str) -> list[str]:
     """Run from within a copy, with nothing left behind."""
     return [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
