@@ -32,13 +32,13 @@ MOMENTS = moments(
     LONGEST,
     random.Random(SEED),  # noqa: S311 - seeded on purpose
 )
-PEOPLE = 60
-_ENDS_WITHIN = 150.0
+PEOPLE = 40
+_ENDS_WITHIN = 240.0
 SETTINGS = snapshots.LANDED_WHOLE | {
     "HYDRATION_LEASE_SECONDS": "2",
     "DATAVERSE_TIMEOUT_SECONDS": "1.5",
     "RECONCILE_SCHEDULE": "* * * * * *",
-    "DATAVERSE_BATCH_ROWS": "20",
+    "DATAVERSE_BATCH_ROWS": "10",
 }
 
 
