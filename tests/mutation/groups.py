@@ -22,7 +22,7 @@ GROUPS = {
     "plan": Group(("shared/plan.py",), ("plan", "planned_tables", "published_plans")),
     "decisions": Group(
         tuple(f"shared/runs/{name}.py" for name in ("reconcile", "outcome", "openings", "leftovers", "life")),
-        ("reconcile", "openings", "leftovers", "life", "outcomes", "turns_of_runs", "given_up", "tidying"),
+        ("reconcile", "openings", "leftovers", "life", "outcomes", "stopping", "turns_of_runs", "given_up", "tidying"),
     ),
     "store": Group(
         tuple(f"shared/runs/{name}.py" for name in ("store", "tables", "past", "entities", "paths", "messages")),

@@ -161,6 +161,62 @@ GUARDS = (
         "pass",
         UNIT + "test_chunk_claims.py::test_a_run_that_is_stopped_sends_nothing_more",
     ),
+    Guard(
+        "What was held is carried out only while nothing else is known of the table.",
+        "shared/plan.py",
+        "if (pointer.run, pointer.attempt) != (planning.run.confirms, task.confirms) or pointer.pending:",
+        "if pointer.pending:",
+        UNIT + "test_published_plans.py::test_what_was_held_is_not_carried_out_once_another_run_has_committed",
+    ),
+    Guard(
+        "What was held is not carried out while an outcome is unknown.",
+        "shared/plan.py",
+        "(planning.run.confirms, task.confirms) or pointer.pending:",
+        "(planning.run.confirms, task.confirms):",
+        UNIT + "test_published_plans.py::test_what_was_held_is_not_carried_out_while_an_outcome_is_unknown",
+    ),
+    Guard(
+        "Of rows with one key one is written, always the same.",
+        "shared/delta/compare.py",
+        "WHERE rank > 1)",
+        "WHERE false)",
+        UNIT + "test_delta.py::test_of_rows_with_one_key_one_is_taken_whatever_their_order",
+    ),
+    Guard(
+        "Rows that Dataverse refused last spoil no other row's call.",
+        "shared/delta/compare.py",
+        "WHEN {id} IN (SELECT id FROM refused) THEN 2",
+        "WHEN false THEN 2",
+        UNIT + "test_refused_rows.py::test_a_row_that_is_there_travels_apart_with_what_it_is_to_become",
+    ),
+    Guard(
+        "A link that somebody else wrote is known as such.",
+        "shared/delta/state.py",
+        "ELSE 'foreign' END AS mark",
+        "ELSE '' END AS mark",
+        UNIT + "test_link_adoption.py::test_overwriting_what_others_wrote_is_braked",
+    ),
+    Guard(
+        "One environment writes to an organization.",
+        "shared/runs/store.py",
+        "if found.environment in configured:",
+        "if False:",
+        UNIT + "test_stored_rows.py::test_an_organization_is_owned_by_who_asked_first_as_long_as_it_is_configured",
+    ),
+    Guard(
+        "Of two workers that prepare a run, one lets it be sent.",
+        "shared/prepare.py",
+        "    run = services.store.save_run(run)  # whoever began before",
+        "    # whoever began before",
+        UNIT + "test_preparing.py::test_of_two_workers_that_prepare_a_run_one_lets_it_be_sent",
+    ),
+    Guard(
+        "Tasks of an earlier round are none of the run's.",
+        "shared/lifecycle.py",
+        "if task.round == run.attempt]",
+        "]",
+        UNIT + "test_turns_of_runs.py::test_tasks_of_an_earlier_round_are_none_of_the_run",
+    ),
     # -- sending -------------------------------------------------------------------------------------------
     Guard(
         "How far a call may reach is written down before it is made.",
@@ -218,6 +274,20 @@ GUARDS = (
         "if False:\n",
         UNIT + "test_dataverse_limiter.py::test_retry_after_is_a_floor_for_every_request",
     ),
+    Guard(
+        "Rows of a call that somebody may have sent before are uncertain, though they were refused now.",
+        "shared/send.py",
+        "uncertain = fault.uncertain or place < self._interrupted",
+        "uncertain = fault.uncertain",
+        UNIT + "test_chunk_claims.py::test_who_takes_over_goes_on_where_the_outcome_is_not_known",
+    ),
+    Guard(
+        "Copies of the message of a chunk that was put off are put off too.",
+        "shared/send.py",
+        'owner="", lease_until=at, trouble=trouble',
+        'owner="", lease_until=None, trouble=trouble',
+        UNIT + "test_chunk_claims.py::test_a_fault_that_may_pass_puts_the_chunk_off_for_longer_each_time",
+    ),
     # -- outcomes ------------------------------------------------------------------------------------------
     Guard(
         "Rows that were sent without an answer are uncertain.",
@@ -267,6 +337,20 @@ GUARDS = (
         "self._state.write(Write(pointer, key(organization), row, pointer.etag))",
         "self._state.put(pointer, key(organization), row)",
         UNIT + "test_turns_of_runs.py::test_a_pointer_moves_only_from_the_version_that_was_read",
+    ),
+    Guard(
+        "What was noted of a call without an outcome is no outcome.",
+        "shared/delta/exceptions.py",
+        "if int(place) < sent)",
+        ")",
+        UNIT + "test_delta_figures.py::test_what_was_noted_of_rows_with_an_outcome_is_read",
+    ),
+    Guard(
+        "A row that may have been removed is another one when it comes back.",
+        "shared/delta/state.py",
+        "CASE WHEN r.op = 'remove' AND (r.outcome = 'uncertain' OR r.uncertain) THEN NULL ELSE s.born END AS born",
+        "s.born AS born",
+        UNIT + "test_births.py::test_a_row_that_may_have_been_removed_is_born_again",
     ),
     # -- messages that nobody could serve ------------------------------------------------------------------
     Guard(

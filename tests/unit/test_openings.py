@@ -256,6 +256,7 @@ def test_a_run_that_a_person_asks_for_has_no_snapshot_yet() -> None:
         "e", Mode.FULL, ("CustomerProfile",), True, "", NOW,
     )  # fmt: skip
     assert made.detail == "It waits for a settled snapshot and for its turn."
+    assert made.id.startswith("20261102T030000000000-")
 
 
 def test_a_confirmation_is_opened_now_in_the_environment_of_what_it_confirms() -> None:
@@ -298,7 +299,7 @@ def test_who_overtook_a_confirmation_may_have_left_no_name() -> None:
 def test_a_snapshot_is_ready_once_it_was_unchanged_for_long_enough(seconds: float, *, ready: bool) -> None:
     known = replace(EMPTY, seen_fingerprint="a", seen_since=ago(seconds))
     found = observe(known, "a", whole=True, now=NOW, patience=PATIENCE)
-    assert found.ready is ready
+    assert (found.ready, found.environment) == (ready, known)
     assert found.waits_for == ("" if ready else "the lake to be unchanged for a while")
 
 

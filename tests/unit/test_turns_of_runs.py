@@ -87,3 +87,12 @@ def test_the_lock_and_the_run_change_together_or_not_at_all(memory: Memory) -> N
     with pytest.raises(ConflictError):
         memory.store.save_runs([run], lock=Lock(""))
     assert memory.store.run(ENVIRONMENT, RUN) == run
+
+
+def test_a_run_of_an_environment_that_is_configured_no_more_ends_and_says_why(memory: Memory) -> None:
+    waiting(memory)
+    memory.services.settings.hydration.environments.clear()  # type: ignore[attr-defined]
+    lifecycle.look(memory.services, ENVIRONMENT)
+    ended = memory.store.run(ENVIRONMENT, OTHER)
+    assert (ended.phase, ended.status) == (Phase.ENDED, Status.SKIPPED)
+    assert ended.detail.startswith(f"Not configured: the lake has a folder ci_{ENVIRONMENT}, hydration.toml has no")
