@@ -10,8 +10,9 @@ import pytest
 from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import CHILD_REMOVALS, PROFILE_REMOVALS, PROFILES, ROWS
 from shared.services import Services
+from tests.support.campaigns import SOAK, campaign
 from tests.support.fates import Fate, Killed
-from tests.support.workers import SOAK, Letter, Workplace, Workshop
+from tests.support.workers import Letter, Workplace, Workshop
 
 Picks = Callable[[TableMessage | ChunkMessage | None], bool]
 
@@ -45,7 +46,8 @@ OFTEN = ("close amid it", "profiles removed amid a call")
 @pytest.mark.parametrize("name", DEAD if SOAK else OFTEN)
 def test_a_dead_message_loses_nothing(workplace: Workplace, name: str) -> None:
     day, picks, amid = DEAD[name]
-    with workplace.workshop() as workshop:
+    with campaign("Dead letters", "messages") as tally, workplace.workshop() as workshop:
+        tally.count += 1
         services = workshop.worker()
         for undisturbed in range(1, day):
             workshop.land(undisturbed)

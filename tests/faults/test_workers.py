@@ -1,14 +1,13 @@
-"""Workers die, are held up for hours, or get every message five times: the content is the same, and so is what is told.
+"""Workers die, or are held up for hours: the content is the same, and so is what is told.
 
-The points are the writes and the requests to Dataverse of a day. SOAK=1 tries many more of them; FAULT_SEED=<seed>
-repeats a campaign.
+The points are the writes and the requests to Dataverse of a day. SOAK=1 tries many more of them; SEED=<seed> repeats a
+campaign.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ import pytest
 from shared.delta import engine
 from shared.errors import HydrationError
 from shared.runs.model import LAST_STAGE
+from tests.support.campaigns import SEED, SOAK, campaign
 from tests.support.fates import Fate, Killed
-from tests.support.workers import SOAK, TENANTS, Bag, Workplace
+from tests.support.workers import TENANTS, Workplace
 
-SEED = int(os.environ.get("FAULT_SEED", "20262"))
+CAMPAIGN = ("Workers killed or held up at any write", "moments")
 POINTS = {1: 180, 2: 170}  # writes of an undisturbed day
 _log = logging.getLogger(__name__)
 
@@ -60,9 +60,10 @@ def spread(test: int) -> pytest.MarkDecorator:
 
 @spread(0)
 def test_a_worker_killed_at_any_point_changes_nothing(workplace: Workplace, days: tuple[Moment, Moment]) -> None:
-    with workplace.workshop() as workshop:
+    with campaign(*CAMPAIGN) as tally, workplace.workshop() as workshop:
         for moment in days:
-            _log.warning("FAULT_SEED=%s: %s", SEED, moment)
+            _log.warning("SEED=%s: %s", SEED, moment)
+            tally.count += 1
             workshop.land(moment.day)
             for fate in (Fate(moment.point, after=moment.after), Fate(moment.then)):
                 with contextlib.suppress(Killed):
@@ -79,11 +80,12 @@ def test_a_worker_held_up_at_any_point_does_no_harm_when_it_goes_on(
     workplace: Workplace, days: tuple[Moment, Moment]
 ) -> None:
     """It goes on while others do its work, or when they have ended even the next day's run."""
-    with workplace.workshop() as workshop, ThreadPoolExecutor(2) as threads:
+    with campaign(*CAMPAIGN) as tally, workplace.workshop() as workshop, ThreadPoolExecutor(2) as threads:
         services, late = workshop.worker(), list[tuple[Fate, Future[None]]]()
         try:
             for moment in days:
-                _log.warning("FAULT_SEED=%s: %s", SEED, moment)
+                _log.warning("SEED=%s: %s", SEED, moment)
+                tally.count += 1
                 workshop.land(moment.day)
                 fate = Fate(moment.point, after=moment.after, held_up=True)
                 late.append((fate, threads.submit(workshop.work_to_the_end, workshop.worker(fate))))
@@ -106,7 +108,8 @@ def test_a_worker_held_up_at_any_point_does_no_harm_when_it_goes_on(
 @pytest.mark.parametrize("call", [1, 2] if SOAK else [1])
 def test_what_a_worker_notes_late_is_not_taken_for_the_outcome(workplace: Workplace, call: int) -> None:
     """It was held up with the answer in its hands; another worker has sent the chunk to its end meanwhile."""
-    with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
+    with campaign(*CAMPAIGN) as tally, workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
+        tally.count += 1
         workshop.land(1)
         fate = Fate(call, held_up=True, of="/exceptions/")
         late = [(fate, threads.submit(workshop.work_to_the_end, workshop.worker(fate)))]
@@ -140,31 +143,13 @@ def go_on(late: list[tuple[Fate, Future[None]]]) -> None:
             work.result(timeout=60)
 
 
-@pytest.mark.parametrize("number", range(max(1, TENANTS // 2)))
-def test_messages_delivered_five_times_in_any_order_change_nothing(workplace: Workplace, number: int) -> None:
-    draw = random.Random(SEED + number)  # noqa: S311 - seeded on purpose
-    with workplace.workshop(Bag(copies=5), draw) as workshop:
-        services, written = workshop.worker(), dict[str, int]()
-        for day in (1, 2):
-            workshop.land(day)
-            workshop.work_to_the_end(services, most=5000)
-            told = workshop.told(services)
-            workshop.tenant.assert_day(workshop.stack, day, told)
-            before, written = written, workshop.tenant.written(workshop.stack)
-            assert sum(written.values()) - sum(before.values()) == sum(task["writes"] for task in told["tasks"])
-            for letter in draw.sample(workshop.bag.known, len(workshop.bag.known)):
-                letter.deliver(services)
-            workshop.work_to_the_end(services)
-            assert workshop.told(services) == told
-            assert workshop.tenant.written(workshop.stack) == written
-
-
 @spread(2)
 def test_a_worker_overtaken_by_the_next_day_does_no_harm(workplace: Workplace, days: tuple[Moment, Moment]) -> None:
     """The next day lands while a worker of the first is held up; it goes on when all is over, or dies."""
-    with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
+    with campaign(*CAMPAIGN) as tally, workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
         moment, services = days[0], workshop.worker()
-        _log.warning("FAULT_SEED=%s: %s", SEED, moment)
+        _log.warning("SEED=%s: %s", SEED, moment)
+        tally.count += 1
         workshop.land(1)
         fate = Fate(moment.point, after=moment.after, held_up=True)
         late = [(fate, threads.submit(workshop.work_to_the_end, workshop.worker(fate)))]
