@@ -69,6 +69,13 @@ GUARDS = (
         "if False:",
         UNIT + "test_preparing.py::test_a_run_whose_lake_changed_is_not_sent",
     ),
+    Guard(
+        "Nothing is sent to another organization than the run was planned for.",
+        "shared/prepare.py",
+        "refuse_another(url, services.dataverse.introduce(url).organization_id, run.organization_id)",
+        "del url",
+        UNIT + "test_preparing.py::test_a_run_that_was_planned_for_another_organization_is_not_sent",
+    ),
     # -- plans ---------------------------------------------------------------------------------------------
     Guard(
         "A plan is published once: of two workers that plan a task, only one's plan is sent.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from shared import prepare
-from shared.errors import ConflictError
+from shared.errors import ConfigurationError, ConflictError
 from shared.runs.messages import Step, TableMessage
 from shared.runs.model import Mode, Phase, Run, TaskPhase
 from shared.services import Services
@@ -89,3 +89,12 @@ def test_a_message_of_an_earlier_round_prepares_nothing(preparer: Preparer) -> N
     preparer.memory.run(Phase.PREPARING, attempt=2)
     assert preparer.prepare() is Phase.PREPARING
     assert preparer.made == 0
+
+
+def test_a_run_that_was_planned_for_another_organization_is_not_sent(preparer: Preparer) -> None:
+    preparer.memory.run(Phase.PREPARING, organization_id="planned for")
+    preparer.memory.organization = "another one"
+    with pytest.raises(ConfigurationError):
+        preparer.prepare()
+    assert preparer.made == 0
+    assert preparer.memory.store.lock(ENVIRONMENT).last == ""
