@@ -23,7 +23,7 @@ from tests.support.fates import Fate, Killed
 from tests.support.workers import TENANTS, Workplace
 
 CAMPAIGN = ("Workers killed or held up at any write", "moments")
-POINTS = {1: 180, 2: 170}  # writes of an undisturbed day
+POINTS = {1: 260, 2: 250}  # writes of an undisturbed day
 _log = logging.getLogger(__name__)
 
 
