@@ -25,8 +25,7 @@ def start(services: Services, message: TableMessage) -> None:
     try:
         run = _begin(services, run)
     except (ConfigurationError, CorruptSnapshotError) as fault:
-        services.store.begin_round(run, [])
-        lifecycle.end_run(services, run, Status.FAILED, str(fault))
+        lifecycle.stop(services, run, Status.FAILED, str(fault))  # tasks that somebody found before end with it
         return
     if run.phase is Phase.PLANNING:
         lifecycle.send_plans(services, run)
