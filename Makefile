@@ -1,4 +1,4 @@
-.PHONY: demo up test check docs bench soak clean setup
+.PHONY: demo up test check docs bench soak mutants clean setup
 PYTHON := .venv/bin/python
 # Tests start many processes: without compiled modules each would compile the app anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -11,7 +11,8 @@ up: setup  ## the local stack stays up
 
 # The longest files come first. Tests with processes of their own wait much: three workers keep two cores busy.
 test: check  ## everything that is checked; the tests of one file stay together
-	$(PYTHON) -m pytest tests/faults tests/unit/test_link_histories.py tests/clients tests/integration tests/unit \
+	$(PYTHON) -m pytest tests/faults tests/simulation tests/unit/test_link_histories.py tests/clients \
+		tests/integration tests/mutation tests/unit \
 		--numprocesses 3 --dist loadfile
 
 check: setup  ## style and types only
@@ -31,6 +32,9 @@ bench: setup  ## every benchmark (about 20 minutes on a quiet machine), and docs
 
 soak: setup  ## every campaign at its long size; the table of docs/reliability.md
 	@$(PYTHON) -m tests.soak
+
+mutants: setup  ## what the unit tests notice when the code is changed: about an hour, .local/mutants/survivors.txt
+	@$(PYTHON) -m tests.mutation
 
 clean:
 	rm -rf .local .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

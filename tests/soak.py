@@ -23,7 +23,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 FOLDER = ROOT / ".local" / "soak"
-PLACES = ("tests/simulation", "tests/unit/test_link_histories.py", "tests/faults")
+PLACES = ("tests/simulation", "tests/unit/test_link_histories.py", "tests/faults", "tests/mutation")
 WORKERS = "2"
 _TABLE = re.compile(r"(<!-- soak -->\n).*?(<!-- end -->)", re.DOTALL)
 
