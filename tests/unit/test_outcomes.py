@@ -32,7 +32,7 @@ def test_a_run_with_refused_rows_says_of_each_table_how_many() -> None:
 
 
 def test_a_run_of_which_something_failed_says_what_and_its_first_sentence() -> None:
-    found = outcome([task("A", F, "It broke.\nNobody knows."), task("B", R, rejected=1), task("D", F, "Too.")])
+    found = outcome([task("A", F, "It broke.\nNobody knows.\nAt all."), task("B", R, rejected=1), task("D", F, "Too.")])
     assert found == (F, "A: It broke. D: Too.")
 
 
