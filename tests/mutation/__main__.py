@@ -1,7 +1,8 @@
-"""Mutation testing, in a copy of the tree: `python -m tests.mutation [--again] [group ...]`; no name: all groups.
+"""Mutation testing, in a copy of the tree: `python -m tests.mutation [options] [group ...]`; no name: all groups.
 
 Prints how many mutants of each module were killed, and leaves the survivors in .local/mutants/survivors.txt.
-With --again: only those that lived when it ran last, with the tests as they are now.
+--again: only those that lived when it ran last, with the tests as they are now.
+--sample: every fifth mutant of each function, and its first.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from tests.mutation import trees
 from tests.mutation.groups import GROUPS, SLOW, Group
 
 PLACE = trees.ROOT / ".local" / "mutants"
-AGAIN = "--again"
+AGAIN, SAMPLE = "--again", "--sample"
 VERDICTS = "verdicts.json"
+_SAMPLED = ("*__mutmut_1", "*__mutmut_*[05]")
 _SURVIVED, _UNTESTED = 0, 33  # exit codes of mutmut's workers
 _KEPT = ("handlers", "local", "docs", "function_app.py", "host.json", "hydration.toml", "README.md")
 
@@ -34,25 +36,25 @@ class Mutant:
 
     @property
     def alive(self) -> bool:
-        return self.code in {_SURVIVED, _UNTESTED, None}
+        return self.code in {_SURVIVED, _UNTESTED}
 
 
 def main(arguments: list[str]) -> None:
     """Mutate the groups and say what came of it."""
-    names = [one for one in arguments if one != AGAIN] or list(GROUPS)
+    names = [one for one in arguments if one not in {AGAIN, SAMPLE}] or list(GROUPS)
     if unknown := set(names) - set(GROUPS):
         raise SystemExit(f"There is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}.")
     found: list[Mutant] = []
     for name in names:
-        _run(name, again=AGAIN in arguments)
+        _run(name, again=AGAIN in arguments, sample=SAMPLE in arguments)
         found += _mutants(PLACE / name)
     sys.stdout.write(_table(found))
     survivors = [f"{_diff(mutant)}\n" for mutant in found if mutant.alive]
     (PLACE / "survivors.txt").write_text("\n".join(survivors), "utf-8")
 
 
-def _run(name: str, *, again: bool) -> None:
-    """All mutants of a group; `again`: those that lived, with the tests as they are now."""
+def _run(name: str, *, again: bool, sample: bool) -> None:
+    """All mutants of a group, or a `sample`; `again`: those that lived, with the tests as they are now."""
     tree = PLACE / name
     before = {mutant.name: mutant.code for mutant in _mutants(tree)} if again else {}
     alive = [mutant.name for mutant in _mutants(tree) if mutant.alive] if again else []
@@ -64,7 +66,13 @@ def _run(name: str, *, again: bool) -> None:
         trees.copy(tree)
     _configure(tree, GROUPS[name])
     program = Path(sys.executable).with_name("mutmut")
-    command = [str(program), "run", "--max-children", os.environ.get("MUTANTS_AT_ONCE", "1"), *alive]
+    command = [
+        str(program),
+        "run",
+        "--max-children",
+        os.environ.get("MUTANTS_AT_ONCE", "1"),
+        *(alive or (_SAMPLED if sample else ())),
+    ]
     environment = os.environ | {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
     with (PLACE / f"{name}.log").open("w", encoding="utf-8") as log:
         subprocess.run(command, cwd=tree, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)  # noqa: S603
@@ -112,12 +120,13 @@ def _read(tree: Path) -> Iterator[Mutant]:
 
 
 def _table(mutants: list[Mutant]) -> str:
-    lines = [f"{'module':<32} {'mutants':>8} {'killed':>8} {'survived':>9} {'killed %':>9}"]
-    files = sorted({mutant.file for mutant in mutants})
-    for file in [*files, "all"]:
+    lines = [f"{'module':<32} {'mutants':>8} {'tried':>8} {'survived':>9} {'killed %':>9}"]
+    for file in [*sorted({mutant.file for mutant in mutants}), "all"]:
         of = [mutant for mutant in mutants if file in {mutant.file, "all"}]
+        tried = sum(mutant.code is not None for mutant in of)
         alive = sum(mutant.alive for mutant in of)
-        lines.append(f"{file:<32} {len(of):>8} {len(of) - alive:>8} {alive:>9} {100 * (1 - alive / len(of)):>8.1f}%")
+        share = f"{100 * (1 - alive / tried):.1f}%" if tried else "-"
+        lines.append(f"{file:<32} {len(of):>8} {tried:>8} {alive:>9} {share:>9}")
     return "\n".join(lines) + "\n"
 
 
