@@ -15,13 +15,13 @@ import pytest
 
 from local import snapshots
 from shared.services import Services
-from tests.support.campaigns import SEED, campaign, size
+from tests.support.campaigns import SEED, SOAK, campaign, size
 from tests.support.secrecy import assert_kept, kept_secret
 from tests.support.workers import Workplace, Workshop
 
 FAULTS = size(50, 1_000)
 """Of each kind."""
-RATE = 0.3
+RATE = 0.4 if SOAK else 0.3
 TIMEOUT_SECONDS = 0.3
 KINDS: dict[str, list[dict[str, Any]]] = {
     "429": [{"kind": kind, "retry_after": 0.1} for kind in ("requests", "execution", "concurrency")],

@@ -67,7 +67,9 @@ def _listed(client: Any, condition: str, values: Mapping[str, str]) -> dict[tupl
 
 def assert_kept(workshop: Workshop, services: Services) -> None:
     """No row of a table and no message holds a customer's value."""
-    for place, row in rows(services, workshop.tenant.environment).items():
+    found = rows(services, workshop.tenant.environment)
+    assert len({table for table, *_ in found}) == 3, "runs, tasks and chunks"
+    for place, row in found.items():
         assert MARKER not in str(row), place
     for letter in workshop.bag.known:
         assert letter.message is None or MARKER.encode() not in encode(letter.message), letter.message
