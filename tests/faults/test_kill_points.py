@@ -7,9 +7,11 @@ day, which agrees with the applied state, writes nothing.
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from tests.support.kill_board import POINTS, Board
 from tests.support.tenants import Tenant, configuration, write_sample
 
 KILLS = size(10, 200)  # at each point
-TENANTS = size(2, 20)
+TENANTS = size(2, 16)
 SPARE = size(1, 6)  # tenants more, where a point was not reached often enough
 AT_ONCE = size(2, 6)
 WORKERS = 4
@@ -63,7 +65,7 @@ class Place:
         tenant.seed(self.stack)
         written: dict[str, int] = {}
         for number, day in enumerate(DAYS):
-            self._begin(tenant, day)
+            self._begin(tenant, day, asked=number == 0)
             yield from self._wait(tenant, number + 1)
             told = run_with_tasks(self.services, self._landed(tenant)[0])
             before, written = written, tenant.written(self.stack)
@@ -79,13 +81,16 @@ class Place:
         """How many are still to die at a point."""
         return KILLS - self.board.died(point)
 
-    def _begin(self, tenant: Tenant, day: int) -> None:
-        """Land a day; it takes its share of the deaths, and a bit more: not every one finds its moment."""
+    def _begin(self, tenant: Tenant, day: int, *, asked: bool) -> None:
+        """Land a day, and maybe ask for a run.
+
+        The day takes its share of the deaths, and one more at each point: not every one finds its moment.
+        """
         landing.land(lake_folder(tenant.lake(day)), self.stack.lake_connection_string, "customerinsights")
         days = max(1, self.days)
         share = {point: min(_MOST, -(-self.missing(point) // days) + 1) for point in POINTS if self.missing(point) > 0}
         self.days -= 1
-        self.board.begin(tenant.number, share)
+        self.board.begin(tenant.number, share, asked=asked)
 
     def _wait(self, tenant: Tenant, landings: int) -> Iterator[None]:
         """Until every run that was opened has ended."""
@@ -120,7 +125,7 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     config = root / "hydration.toml"
     config.write_text(configuration(tenants), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stacks, "LOCK_SECONDS", str(lease))
+        patch.setattr(stacks, "LOCK_SECONDS", str(lease + 0.5))  # what comes again finds the lease lapsed
         times = {"HYDRATION_LEASE_SECONDS": str(lease), "DATAVERSE_TIMEOUT_SECONDS": str(lease * 0.75)}
         with Stack(root / "stack", config, settings=SETTINGS | times, host=False) as stack:
             services = build(load(stack.settings, root))
@@ -130,6 +135,12 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 yield Place(stack, board, workers, services, tenants)
             finally:
                 workers.stop()
+
+
+def worn_out(stack: Stack) -> list[str]:
+    """Messages that were given up: nobody listens to dead letters here, so there must be none."""
+    with closing(sqlite3.connect(stack.root / "broker.db")) as messages:
+        return messages.execute("SELECT queue FROM message WHERE queue LIKE '%$deadletterqueue'").fetchall()
 
 
 def slowness(root: Path) -> float:
@@ -170,3 +181,4 @@ def test_workers_killed_at_every_labelled_point_change_nothing(place: Place) -> 
         finally:
             tally.count = sum(place.board.died(point) for point in POINTS)
         assert {point: place.board.died(point) for point in POINTS if place.missing(point) > 0} == {}
+        assert worn_out(place.stack) == []

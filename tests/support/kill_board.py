@@ -56,11 +56,11 @@ class Board:
 
     # -- what is to be done ----------------------------------------------------------------------------
 
-    def begin(self, tenant: int, wanted: dict[str, int]) -> None:
-        """A day was landed, and a run is asked for; workers are to die so often at each point."""
+    def begin(self, tenant: int, wanted: dict[str, int], *, asked: bool) -> None:
+        """A day was landed, and maybe a run is asked for; workers are to die so often at each point."""
         for place, point in enumerate(POINTS):
             self._numbers[tenant * _EACH + _FLAGS + place] = wanted.get(point, 0)
-        self._numbers[tenant * _EACH : tenant * _EACH + _FLAGS] = memoryview(struct.pack("3i", 1, 1, 1)).cast("i")
+        self._numbers[tenant * _EACH : tenant * _EACH + _FLAGS] = memoryview(struct.pack("3i", 1, 1, asked)).cast("i")
 
     def end(self, tenant: int) -> None:
         """The day is over: nobody has to look at the tenant any more."""

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,12 +22,14 @@ from shared.organizations import Organizations
 from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import LAST_STAGE, Chunk, Environment, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.runs.queues import Queues
+from shared.runs.reconcile import Patience
 from shared.runs.store import Lock, Pointer, Store
 from shared.services import Services
 from shared.settings import Settings
 from shared.throttling import Throttling
 from tests.support.kill_board import Board, tenant_of
 
+_RESEND_LEASES = 3
 _CHANCE = 0.6  # of dying at a point where somebody is to die: so it is not always the first one there
 
 
@@ -187,6 +190,14 @@ class _Organizations(Organizations):
         return client
 
 
+class _Services(Services):
+    @property
+    def patience(self) -> Patience:
+        """Leases are short here: what is asked for again after one lease would be under way, for the most part."""
+        found = super().patience
+        return replace(found, resend=_RESEND_LEASES * found.resend)
+
+
 def mortal(settings: Settings, worker: str, deaths: Deaths, board: Board) -> Services:
     """The services of a worker that dies when it is to."""
     clock = Clock()
@@ -197,4 +208,4 @@ def mortal(settings: Settings, worker: str, deaths: Deaths, board: Board) -> Ser
         vars(part)["deaths"] = deaths
     lake = _Lake(settings)
     store.board, lake.board, queues.store = board, board, store
-    return Services(settings, clock, store, blobs, lake, queues, organizations, worker)
+    return _Services(settings, clock, store, blobs, lake, queues, organizations, worker)

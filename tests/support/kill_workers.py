@@ -19,11 +19,12 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import azure.storage.blob
-import duckdb  # noqa: F401
+import duckdb
 import httpx
 import msal  # noqa: F401
 import pyarrow.parquet as pq  # noqa: F401
@@ -31,6 +32,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusReceivedMessage, Servic
 from azure.servicebus.exceptions import ServiceBusError
 
 from shared import deliver, lifecycle, retention
+from shared.delta import engine
 from shared.errors import TransientError
 from shared.runs.messages import BACKSTAMPS_QUEUE, TABLES_QUEUE, UPSERTS_QUEUE, decode_chunk, decode_table
 from shared.runs.model import Kind, Mode
@@ -38,12 +40,14 @@ from shared.settings import Settings, load
 from tests.support.campaigns import SEED
 from tests.support.kill_board import Board, tenant_of
 from tests.support.kill_points import Deaths, mortal
+from tests.support.one_duckdb import one_duckdb
 
 TICK_SECONDS = 0.7  # for each tenant whose day is on: most of a tick's work is done for each of them
 _WAIT_SECONDS = 0.1  # for a message, before another queue is looked at
 _QUEUES = {TABLES_QUEUE: 4, UPSERTS_QUEUE: 2, BACKSTAMPS_QUEUE: 1}
-_SWEEPS = 0.2  # of all ticks
+_SWEEPS = 0.1  # of all ticks
 _TIDIES = 0.03  # it looks at every environment there is
+_OPEN = contextlib.ExitStack()  # never closed: the process dies
 _NOTHING = "nothing"  # a table that nobody has: a run that asks for it is short
 
 
@@ -63,6 +67,7 @@ class _Worker:
         self._services = mortal(self.settings, f"worker{self.number}", self._deaths, self.board)
         self._receivers: dict[str, ServiceBusReceiver] = {}
         parent = os.getppid()
+        share_duckdb()
         with ServiceBusClient.from_connection_string(
             str(self.settings.service_bus.connection_string), retry_total=0
         ) as self._bus:
@@ -117,6 +122,20 @@ class _Worker:
             deliver.sweep(self._services)
         if self._draw.random() < _TIDIES:
             retention.tidy(self._services)
+
+
+def share_duckdb() -> None:
+    """Let the plans of this process share a DuckDB, from the first plan on: most workers make none."""
+    of_its_own = engine.connect
+
+    @contextlib.contextmanager
+    def connect(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+        vars(engine)["connect"] = of_its_own
+        _OPEN.enter_context(one_duckdb())
+        with engine.connect(settings) as found:
+            yield found
+
+    vars(engine)["connect"] = connect
 
 
 def main() -> None:
