@@ -18,7 +18,7 @@ GROUPS = {
         ("shared/dataverse/pace.py", "shared/dataverse/limiter.py"),
         ("pace", "pace_decisions", "limiter_slots", "dataverse_limiter", "dataverse_waits", "slowness"),
     ),
-    "send": Group(("shared/send.py",), ("send", "chunk_claims", "given_up")),
+    "send": Group(("shared/send.py",), ("send", "chunk_claims", "chunk_outcomes", "given_up")),
     "plan": Group(("shared/plan.py",), ("plan", "planned_tables", "published_plans")),
     "decisions": Group(
         tuple(f"shared/runs/{name}.py" for name in ("reconcile", "outcome", "openings", "leftovers", "life")),
