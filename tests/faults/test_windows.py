@@ -30,10 +30,11 @@ from tests.support.workers import Bag, Letter, Workplace
 TESTS = Path(__file__).resolve().parents[1]
 POINTS = "kill_points::workers_killed_at_every_labelled_point_change_nothing"
 TWO = "windows::of_two_workers_at_each_message_the_one_that_stalls_for_ten_minutes_does_no_harm"
-FIVE = "workers::messages_delivered_five_times_in_any_order_change_nothing"
+FIVE = "messages_again::messages_five_times_shuffled_late_and_poison_change_nothing"
 SIMULATED = "whole_runs::nothing_is_lost_whatever_breaks_and_whatever_comes_twice_late_or_never"
 OVERTAKEN = "workers::a_worker_overtaken_by_the_next_day_does_no_harm"
 LOST = "lost_answers::a_day_on_which_no_write_of_a_status_is_answered_is_as_any_other"
+ACROSS = "histories_that_cross_runs::"
 WINDOWS = {
     "between opening a run and sending its messages": (POINTS, SIMULATED),
     "amid the tasks of a round": ("windows::a_round_that_was_cut_off_amid_its_tasks_is_begun_anew",),
@@ -51,10 +52,21 @@ WINDOWS = {
         "deliveries::a_chunk_s_message_that_contradicts_what_is_stored_is_refused",
         "deliveries::a_step_that_contradicts_what_is_stored_is_refused",
     ),
-    "a poison message": ("deliveries::a_poison_message_is_refused_at_once",),
+    "a poison message": (FIVE, "deliveries::a_poison_message_is_refused_at_once"),
     "a message that nobody could handle": ("dead_letters::a_dead_message_loses_nothing",),
     "a message that is lost": ("bindings::a_lost_chunk_ends_its_task_and_the_next_landing_writes_it", SIMULATED),
     "an event that never comes": ("reruns::the_sweep_finds_what_no_event_told_of",),
+    "a row that is written, then rejected, then gone": (f"{ACROSS}a_row_is_written_then_rejected_then_gone",),
+    "a chunk of unknown outcome is given up, and the value changes back": (
+        f"{ACROSS}a_chunk_is_given_up_with_an_unknown_outcome_and_the_value_changes_back",
+    ),
+    "a removal is refused": (f"{ACROSS}a_removal_is_refused_until_what_refers_to_the_row_is_gone",),
+    "a run is canceled half-way": (f"{ACROSS}a_run_is_canceled_half_way_and_the_next_does_the_rest",),
+    "the removal policy changes": (f"{ACROSS}the_removal_policy_changes",),
+    "another organization behind the environment": (
+        f"{ACROSS}another_organization_stands_behind_the_environment",
+        "bindings::another_organization_stops_until_it_is_named",
+    ),
     "two open a run at once": (TWO,),
     "two plan a task at once": (TWO,),
     "two prepare a run at once": (TWO, "preparing::of_two_workers_that_prepare_a_run_one_lets_it_be_sent"),
@@ -70,7 +82,10 @@ WINDOWS = {
         "windows::a_day_amid_which_a_service_refuses_again_and_again_is_as_any_other",
     ),
     "a cold start while the storage is away": ("deliveries::a_cold_start_that_fails_holds_the_delivery",),
-    "partitions are replaced amid a run": (OVERTAKEN,),
+    "partitions are replaced amid a run": (
+        OVERTAKEN,
+        "source_faults::what_a_fault_hides_is_not_removed_and_all_else_is_served",
+    ),
     "partitions are deleted amid a run": ("windows::partitions_that_are_deleted_before_they_are_read_fail_no_landing",),
     "a clock is ten minutes wrong": (
         "windows::no_part_of_a_worker_reads_a_wrong_clock_before_the_storage_has_answered",
