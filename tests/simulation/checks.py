@@ -187,7 +187,8 @@ def check_rows(world: World, organization: Organization, day: Day, when: str) ->
     for table, wanted in ((PROFILE, day.profiles), (KEY, day.keys)):
         found = {row: one for row, one in organization.rows[table].items() if (table, row) not in world.touched}
         kept = {row for row, one in state(world, organization.id, table).items() if one.mark == "kept"}
-        for row in (set(found) - kept) ^ {row for row in wanted if (table, row) not in world.touched}:
+        lacking = {row for row in wanted if (table, row) not in world.touched} - set(found)
+        for row in (set(found) - kept - set(wanted)) | lacking:
             raise BrokenPromise(f"{table} {row} is {'too many' if row in found else 'missing'} {when}.")
         for row in set(found) & set(wanted):
             if found[row].cells != wanted[row]:

@@ -60,8 +60,16 @@ def _landing(luck: random.Random, *, first: bool = False) -> list[Event]:
 def _fate(luck: random.Random, chance: float) -> Fate | None:
     if luck.random() >= chance:
         return None
-    what = luck.choice(_FATES)
-    return Fate(what, luck.randint(1, luck.choice((4, 12, 30))), luck.randint(1, 3) if what == "refuse" else 1)
+    what, kind = luck.choice(_FATES), luck.choice(("", "dataverse", "dataverse", "table", "table", "queue", "blob"))
+    at = luck.randint(1, luck.choice((4, 12, 30)) if not kind else 10 if kind == "table" else 3)
+    return Fate(what, at, luck.randint(1, 3) if what == "refuse" else 1, kind)
+
+
+def _given_up(luck: random.Random) -> list[Event]:
+    """A worker comes to its end amid a message, and the message is dead, its run canceled, or the run is waited for."""
+    fate = Fate(luck.choice(("kill after", "kill", "hold", "hold after")), luck.randint(1, 3), kind="dataverse")
+    after = (Event("dead letter", -1), Event("cancel"), Event("wait", 310), Event("duplicate", -1))
+    return [Event("deliver", luck.randrange(3), luck.randrange(3), fate), luck.choice(after)]
 
 
 def _something(luck: random.Random) -> list[Event]:
@@ -78,6 +86,7 @@ def _plain(what: str, *numbers: int, b: int = 1) -> Callable[[random.Random], li
 
 _DRAWN: tuple[tuple[int, Callable[[random.Random], list[Event]]], ...] = (
     (70, _with_fate("deliver", 0.65, many=3)),
+    (12, _given_up),
     (14, _plain("work", 1, 2, 3, 5, 8, b=3)),
     (6, _with_fate("tick", 0.3, many=3)),
     (5, _plain("wait", 1, 30, 130, 310, 700)),

@@ -180,5 +180,7 @@ SABOTAGES: Mapping[str, Callable[[Patch], None]] = {
     )
 }  # fmt: skip
 
-QUICK = ("What Dataverse refused is not noted.",)
+QUICK = tuple(
+    (one.__doc__ or "").strip() for one in (_refused_is_written, _stages_are_ignored, _claims_are_not_guarded)
+)
 """Those that a few histories notice: the others are for the long run."""

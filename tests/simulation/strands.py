@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.services import Services
@@ -21,11 +22,12 @@ class KilledError(BaseException):
 
 @dataclass(frozen=True)
 class Fate:
-    """What happens to a worker at its n-th call, and how often."""
+    """What happens to a worker at its n-th call, and how often. `kind`: of its writes to that service alone."""
 
     what: str
     at: int
     many: int = 1
+    kind: str = ""
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Delivery:
     fate: Fate | None
     task: str = ""
     calls: int = 0
+    writes: Counter[str] = field(default_factory=Counter)  # by kind
     after_stop: int = 0  # requests that it sent after its run was stopped
     dead: bool = False
     strand: Strand | None = None
@@ -87,3 +90,14 @@ class Strand:
         except BaseException as fault:  # noqa: BLE001  it is raised where the baton is
             self._outcome, self._fault = "failed", fault  # type: ignore[assignment]
         self._main.release()
+
+
+def fate_of(delivery: Delivery, kind: str, *, writes: bool) -> str:
+    """What happens at this call."""
+    delivery.calls += 1
+    delivery.writes[kind] += writes
+    fate = delivery.fate
+    if fate is None or (fate.kind and not (writes and kind == fate.kind)):
+        return ""
+    number = delivery.writes[kind] if fate.kind else delivery.calls
+    return fate.what if fate.at <= number < fate.at + fate.many else ""

@@ -16,9 +16,11 @@ from shared import claims, deliver, plan, prepare, send, tasks, throttling
 from shared.dataverse import batch, client, metadata, privileges
 from shared.dataverse.schema import Schema
 from shared.delta import compare, engine, rejects, source
+from shared.lake.snapshot import Snapshot
 from shared.runs import openings, store
 from shared.runs import tables as runs_tables
 from shared.runs.entities import from_entity
+from shared.tables import discovery, naming
 from tests.simulation import sessions
 from tests.simulation.days import MARKER
 from tests.simulation.parts import Connections
@@ -75,6 +77,7 @@ def surroundings() -> Iterator[None]:
         patch.setattr(rejects, "write", lambda *_: False)  # a report for people, shown elsewhere
         _storage(patch)
         _definitions(patch)
+        _remembered(patch)
         patch.setattr(claims, "threading", SimpleNamespace(Lock=Lock, Event=Event, Thread=_NoThread))
         for module, of in ((plan, "plan"), (send, "send"), (openings, "run"), (runs_tables, "mark"), (batch, "batch")):
             patch.setattr(module, "uuid", Names(of), raising=False)
@@ -102,6 +105,26 @@ def _storage(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(throttling, "service", service)
     if hasattr(deliver, "_PAUSE"):
         patch.setattr(deliver, "_PAUSE", SimpleNamespace(wait=_sleep))
+
+
+def _remembered(patch: pytest.MonkeyPatch) -> None:
+    """What depends on the snapshot alone is found out once."""
+    claims_of, parsed = naming.claims, Snapshot.from_json
+    known: dict[str, Any] = {}
+    snapshots: dict[bytes, Snapshot] = {}
+
+    def claims(snapshot: Snapshot, hydration: Any) -> Any:
+        if snapshot.fingerprint not in known:
+            known[snapshot.fingerprint] = claims_of(snapshot, hydration)
+        return known[snapshot.fingerprint]
+
+    def from_json(content: bytes) -> Snapshot:
+        if content not in snapshots:
+            snapshots[content] = parsed(content)
+        return snapshots[content]
+
+    patch.setattr(discovery, "claims", claims)
+    patch.setattr(Snapshot, "from_json", staticmethod(from_json))
 
 
 def _sleep(seconds: float) -> None:

@@ -39,7 +39,7 @@ from tests.simulation.parts import (
     refused,
 )
 from tests.simulation.promises import Promises
-from tests.simulation.strands import BrokenPromise, Delivery, Fate, KilledError, Strand, Worker
+from tests.simulation.strands import BrokenPromise, Delivery, Fate, KilledError, Strand, Worker, fate_of
 from tests.simulation.tables import Row, Storage
 from tests.support.catalogs import CRM, hydration, source
 
@@ -185,9 +185,7 @@ class World:
             return perform()
         if delivery.dead:
             raise KilledError
-        delivery.calls += 1
-        fate = delivery.fate
-        what = fate.what if fate and fate.at <= delivery.calls < fate.at + fate.many else ""
+        what = fate_of(delivery, kind, writes=writes)
         if what == "hold" and kind == "dataverse":
             return self._under_way(delivery, perform)
         if what in {"kill", "hold"}:
