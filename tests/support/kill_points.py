@@ -29,7 +29,7 @@ from shared.settings import Settings
 from shared.throttling import Throttling
 from tests.support.kill_board import Board, tenant_of
 
-_RESEND_LEASES = 3
+_RESEND_LEASES = 2
 _CHANCE = 0.6  # of dying at a point where somebody is to die: so it is not always the first one there
 
 
