@@ -76,7 +76,7 @@ class Memory:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.clock, self.queues, self.blobs = Clock(), Queues(), Blobs()
         self.storage = Storage(lambda *_: None)
-        self.fingerprint, self.organization = "pinned", ""
+        self.fingerprint, self.organization, self.url = "pinned", "", "https://contoso.crm.dynamics.com"
         patch.setattr(store, "service", lambda *_: Service(cast("Any", self), cast("Any", self.clock)))
         self.store = Store(cast("Any", None), cast("Any", self.clock))
         hydration = SimpleNamespace(
@@ -87,7 +87,7 @@ class Memory:
             clock=self.clock, store=self.store, queues=self.queues, blobs=self.blobs, worker="worker",
             lake=SimpleNamespace(snapshot=lambda _: SimpleNamespace(fingerprint=self.fingerprint)),
             patience=SimpleNamespace(settle=60, whole_within=3600, resend=LEASE, tries=10),
-            environment=lambda _: SimpleNamespace(dataverse_url="https://contoso.crm.dynamics.com"),
+            environment=lambda _: SimpleNamespace(dataverse_url=self.url),
             dataverse=SimpleNamespace(introduce=lambda _: SimpleNamespace(organization_id=self.organization)),
         ))  # fmt: skip
 

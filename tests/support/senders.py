@@ -49,7 +49,8 @@ class Sender:
     def __post_init__(self) -> None:
         limiter = SimpleNamespace(hold_seconds=lambda: 0.0)
         self.user = SimpleNamespace(bypass_in_force=True, organization_id=None, limiter=limiter)
-        dataverse = SimpleNamespace(sender=lambda _: self.user, sizes=lambda _: None)
+        of = {self.memory.url: self.user}  # an organization has its own users, and its own sizes of calls
+        dataverse = SimpleNamespace(sender=lambda url: of[url], sizes=lambda url: f"sizes of {url}")
         cast("Any", self.memory.services).dataverse = dataverse
         self.patch.setattr(send, "Writer", self._writer)
 
@@ -91,8 +92,10 @@ class Sender:
         return cast("dict[str, list[Any]]", json.loads(self.memory.blobs[path]))
 
     def _writer(
-        self, client: Any, table: TableName, _sizes: Any, before: Callable[[], None], *, bypass: bool, final: bool
+        self, client: Any, table: TableName, sizes: str, before: Callable[[], None], *, bypass: bool, final: bool
     ) -> Any:
+        assert sizes == f"sizes of {self.memory.url}"
+
         def call(action: str) -> Callable[..., list[RowFault]]:
             def made(records: list[Any], *, key: str = "") -> list[RowFault]:
                 ids = [one if isinstance(one, str) else json.loads(one)["id"] for one in records]
