@@ -35,6 +35,7 @@ class Call:
     bypass: bool
     final: bool
     user: Any
+    sized_for: str  # the action that its size was chosen for
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Sender:
     patch: pytest.MonkeyPatch
     calls: list[Call] = field(default_factory=list)
     script: Script = lambda _: []
+    sized_for: str = ""
 
     def __post_init__(self) -> None:
         limiter = SimpleNamespace(hold_seconds=lambda: 0.0)
@@ -99,7 +101,7 @@ class Sender:
         def call(action: str) -> Callable[..., list[RowFault]]:
             def made(records: list[Any], *, key: str = "") -> list[RowFault]:
                 ids = [one if isinstance(one, str) else json.loads(one)["id"] for one in records]
-                self.calls.append(Call(action, ids, key, table, before, bypass, final, client))
+                self.calls.append(Call(action, ids, key, table, before, bypass, final, client, self.sized_for))
                 before()
                 return self.script(self.calls[-1])
 
@@ -107,5 +109,9 @@ class Sender:
 
         return SimpleNamespace(
             client=client, upsert=call("upsert"), update=call("update"), delete=call("delete"),
-            reach=lambda records, start, _: min(start + 2, len(records)),
+            reach=self._reach,
         )  # fmt: skip
+
+    def _reach(self, records: list[Any], start: int, action: str) -> int:
+        self.sized_for = action
+        return min(start + 2, len(records))

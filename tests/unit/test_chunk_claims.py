@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared import send
+from shared.dataverse import bulk
 from shared.dataverse.bulk import RowFault
 from shared.errors import (
     ConfigurationError,
@@ -303,6 +304,7 @@ def test_what_a_chunk_does_and_to_which_table(  # noqa: PLR0917
         action, IDS[:2], "sets", table, bypass, sender.user,
     )  # fmt: skip
     assert call.key == ("" if action == "delete" else "id")
+    assert call.sized_for == {"upsert": bulk.UPSERT, "update": bulk.UPDATE, "delete": bulk.DELETE}[action]
 
 
 def stop(sender: Sender) -> None:
