@@ -203,3 +203,16 @@ def test_an_answer_that_makes_room_wakes_who_waits(clock: Clock) -> None:
         assert began.wait(4), "it was not woken"
         go_on.set()
         third.join()
+
+
+def test_what_is_not_known_of_an_answer_counts_as_none(clock: Clock, told: tuple[Limiter, Told]) -> None:
+    one, pace = told
+    one.note_answer(999.0, 1.0)
+    one.note_throttled(998.0, 5.0)
+    assert pace.heard == [("answered", clock.now, 999.0, 1.0, 0, ""), ("throttled", clock.now, 998.0, 5.0, "")]
+
+
+def test_how_long_others_go_first_after_a_hold_is_a_share_of_the_window(clock: Clock) -> None:
+    one = limiter(clock, window=30.0)
+    one.hold(6.0)
+    assert one.hold_seconds() == pytest.approx(6.1)
