@@ -133,7 +133,7 @@ def requeue(services: Services, run: Run, reason: str) -> Run:
     """The lake moved on before anything was written: give the turn back and wait for the lake to settle."""
     again = life.run(
         run, Phase.WAITING, status=Status.QUEUED, fingerprint="", attempt=run.attempt + 1, stage=0, dispatched=0,
-        detail=reason,
+        detail=reason, owner="", lease_until=None,
     )  # fmt: skip
     lock = services.store.lock(run.environment)
     (again,) = services.store.save_runs([again], lock=replace(lock, run="") if lock.run == run.id else None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from dataclasses import replace
+from datetime import timedelta
 
 from shared import inputs, lifecycle, links
 from shared.dataverse import metadata, privileges, solution
 from shared.dataverse.client import Client
 from shared.dataverse.metadata import Lookup
 from shared.dataverse.schema import Schema, provision
-from shared.errors import ConfigurationError, ConflictError
+from shared.errors import ConfigurationError, ThrottledError, TransientError
 from shared.lake.snapshot import Snapshot
 from shared.linking import texts
 from shared.organizations import refuse_another
@@ -21,6 +24,7 @@ from shared.services import Services
 from shared.tables import catalog, discovery
 from shared.tables.columns import columns
 
+_log = logging.getLogger(__name__)
 _ALL = ("Create", "Read", "Write", "Delete", "Append", "AppendTo")
 _USER_LACKS = (
     "The application user {user} lacks {privileges}. Several users share the work, and each writes rows that another "
@@ -37,26 +41,60 @@ def prepare(services: Services, message: TableMessage) -> None:
     run = services.store.run(message.environment, message.run)
     if run.phase is not Phase.PREPARING or run.attempt != message.round or run.stopped:
         return
-    run = services.store.save_run(run)  # whoever began before cannot finish any more: only one lets the run be sent
+    if (left := _held_seconds(services, run)) > 0:
+        raise ThrottledError("Another worker prepares the run.", left)
+    run = _claim(services, replace(run, owner=uuid.uuid4().hex))
+    try:
+        _prepare(services, run)
+    except TransientError:
+        _release(services, run)
+        raise
+    lifecycle.advance(services, run.environment, run.id)
+
+
+def _held_seconds(services: Services, run: Run) -> float:
+    """How long the run is still held by who prepares it."""
+    if not run.owner or run.lease_until is None:
+        return 0.0
+    return (run.lease_until - services.clock.now()).total_seconds()
+
+
+def _claim(services: Services, run: Run) -> Run:
+    """Hold the run (longer): of several workers one prepares it, and whoever held it before cannot finish any more."""
+    lease = services.clock.now() + timedelta(seconds=services.settings.lease_seconds)
+    return services.store.save_run(replace(run, lease_until=lease))
+
+
+def _release(services: Services, claimed: Run) -> None:
+    """Give the run back, so that nobody waits for the lease."""
+    try:
+        run = services.store.run(claimed.environment, claimed.id)
+        if (run.owner, run.phase) == (claimed.owner, Phase.PREPARING):
+            services.store.save_run(replace(run, owner="", lease_until=None))
+    except TransientError:
+        _log.info("claim.not_released", extra={"run": claimed.id})
+
+
+def _prepare(services: Services, run: Run) -> None:
     url = services.environment(run.environment).dataverse_url
     refuse_another(url, services.dataverse.introduce(url).organization_id, run.organization_id)
     if run.mode is not Mode.CONFIRM:  # what another run held needs no look at the lake, and all that it needs is there
         if lifecycle.requeue_if_changed(services, run):
             return
-        _prepare_tasks(services, run)
+        run = _prepare_tasks(services, run)
     begun, lock = openings.sending(run, services.store.lock(run.environment))
     services.store.save_runs([begun], lock=lock)
-    lifecycle.advance(services, run.environment, run.id)
 
 
-def _prepare_tasks(services: Services, run: Run) -> None:
+def _prepare_tasks(services: Services, run: Run) -> Run:
+    """The run as it is held in the end. Raises ConflictError where it was stopped meanwhile, or another one took it."""
     snapshot = Snapshot.from_json(services.blobs.read(paths.snapshot(run)))
     planned = [task for task in services.store.tasks(run.id) if task.phase is TaskPhase.PLANNED and not task.failure]
     for task in sorted(planned, key=lambda one: (one.kind is Kind.LINK, not one.is_profile)):
-        if services.store.run(run.environment, run.id).etag != run.etag:
-            raise ConflictError(f"The run {run.id} was stopped, or another worker prepares it.")
+        run = _claim(services, run)
         _prepare_task(services, run, task, snapshot)
         services.store.moved(run.id, task.key)
+    return run
 
 
 def _prepare_task(services: Services, run: Run, task: Task, snapshot: Snapshot) -> None:

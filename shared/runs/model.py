@@ -129,6 +129,8 @@ class Run:
     opened: datetime | None = None
     updated: datetime | None = None
     ended: datetime | None = None
+    owner: str = ""  # the worker that prepares it
+    lease_until: datetime | None = None
     etag: str = ""
 
     @property

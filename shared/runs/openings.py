@@ -69,7 +69,8 @@ def started(run: Run, lock: Lock) -> tuple[Run, Lock]:
 
 def sending(run: Run, lock: Lock) -> tuple[Run, Lock]:
     """A run that begins to write, and the lock that says so: what runs before it held is judged anew from here on."""
-    begun = life.run(run, Phase.SENDING, detail="Dataverse is ready; rows are being sent.")
+    detail = "Dataverse is ready; rows are being sent."
+    begun = life.run(run, Phase.SENDING, detail=detail, owner="", lease_until=None)
     return begun, replace(lock, last=run.id)
 
 

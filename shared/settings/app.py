@@ -52,6 +52,7 @@ APP_SETTINGS = (
     AppSetting("HYDRATION_CONTAINER", "hydration", "no", "The app's own container in the lake's account."),
     AppSetting("HYDRATION_CONFIG", "hydration.toml", "no", "Configuration file, relative to the app's folder."),
     AppSetting("HYDRATION_LEASE_SECONDS", "300", "no", "How long a claim on a plan or chunk lasts."),
+    AppSetting("DELIVERY_PAUSE_SECONDS", "30", "no", "How long a delivery that failed is held, 0 to 240."),
     AppSetting("HYDRATION_SETTLE_SECONDS", None, "no", "Overrides `settle_seconds` of the configuration file."),
     AppSetting("HYDRATION_WHOLE_WITHIN_SECONDS", None, "no", "Overrides `whole_within` of the configuration file."),
     AppSetting("DATAVERSE_TENANT_ID", None, "no", "Tenant of the application user; with a secret or certificate."),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from shared import prepare
-from shared.errors import ConfigurationError, ConflictError
+from shared.errors import ConfigurationError, ConflictError, ThrottledError, TransientError
 from shared.runs.messages import Step, TableMessage
 from shared.runs.model import Mode, Phase, Run, TaskPhase
 from shared.services import Services
@@ -24,9 +24,10 @@ class Preparer:
         self.meanwhile: Callable[[], object] = lambda: None
         patch.setattr(prepare, "_prepare_tasks", self._prepare_tasks)
 
-    def _prepare_tasks(self, _services: Services, _run: Run) -> None:
+    def _prepare_tasks(self, _services: Services, run: Run) -> Run:
         self.made += 1
         self.meanwhile()
+        return run
 
     def prepare(self) -> Phase:
         """In which phase the run is then."""
@@ -69,13 +70,42 @@ def test_of_two_workers_that_prepare_a_run_one_lets_it_be_sent(preparer: Prepare
     preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
 
     def other() -> None:
+        with pytest.raises(ThrottledError, match="Another worker prepares the run"):
+            preparer.prepare()
+
+    preparer.meanwhile = other
+    assert preparer.prepare() is Phase.SENDING
+    assert preparer.made == 1
+    assert len(preparer.memory.queues.chunks) == 1
+
+
+def test_who_prepares_a_run_for_longer_than_its_claim_lasts_does_not_let_it_be_sent(preparer: Preparer) -> None:
+    preparer.memory.run(Phase.PREPARING)
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+
+    def other() -> None:
         preparer.meanwhile = lambda: None
+        preparer.memory.clock.turn(preparer.memory.services.settings.lease_seconds + 1)
         assert preparer.prepare() is Phase.SENDING
 
     preparer.meanwhile = other
     with pytest.raises(ConflictError):
         preparer.prepare()
     assert len(preparer.memory.queues.chunks) == 1
+
+
+def test_a_run_is_given_back_when_preparing_it_fails_for_the_moment(preparer: Preparer) -> None:
+    preparer.memory.run(Phase.PREPARING)
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+
+    def fail() -> None:
+        preparer.meanwhile = lambda: None
+        raise TransientError("not now")
+
+    preparer.meanwhile = fail
+    with pytest.raises(TransientError, match="not now"):
+        preparer.prepare()
+    assert preparer.prepare() is Phase.SENDING, "at once: nobody waits for the claim to lapse"
 
 
 @pytest.mark.parametrize("phase", [Phase.PLANNING, Phase.SENDING, Phase.ENDED])
