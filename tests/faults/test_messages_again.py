@@ -21,7 +21,7 @@ from tests.support.workers import Bag, Letter, Workplace, Workshop
 DELIVERIES = size(500, 10_000)
 STRANGE = 0.25
 """How often a message of an earlier run, or poison, is delivered beside one of the run."""
-COPIES, LATE_COPIES = 5, size(2, 5)
+COPIES, LATE_COPIES = 5, size(2, 10)
 
 
 def test_messages_five_times_shuffled_late_and_poison_change_nothing(workplace: Workplace) -> None:
