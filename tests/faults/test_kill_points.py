@@ -89,7 +89,8 @@ class Place:
         """
         landing.land(lake_folder(tenant.lake(day)), self.stack.lake_connection_string, "customerinsights")
         days = max(1, self.days)
-        share = {point: min(_MOST, -(-self.missing(point) // days) + 1) for point in POINTS if self.missing(point) > 0}
+        missing = {point: self.missing(point) for point in POINTS}
+        share = {point: min(_MOST, number, -(-number // days) + 1) for point, number in missing.items() if number > 0}
         self.days -= 1
         self.board.begin(tenant.number, share, asked=asked)
 
