@@ -90,6 +90,7 @@ _DRAWN: tuple[tuple[int, Callable[[random.Random], list[Event]]], ...] = (
     (14, _plain("work", 1, 2, 3, 5, 8, b=3)),
     (6, _with_fate("tick", 0.3, many=3)),
     (5, _plain("wait", 1, 30, 130, 310, 700)),
+    (1, _plain("wait", 31 * 86_400)),  # what is left of ended runs is cleaned away
     (5, _plain("go on", *range(4))),
     (4, _with_fate("duplicate", 0.3)),
     (3, _with_fate("late", 0.2, many=80)),

@@ -90,17 +90,6 @@ def _claims_are_not_guarded(patch: Patch) -> None:
     patch.setattr(Store, "save_task", save)
 
 
-def _chunks_are_not_guarded(patch: Patch) -> None:
-    """Whoever sends a chunk claims it, whoever has it."""
-    real = Store.save_chunk
-
-    def save(self: Store, chunk: Chunk) -> Chunk:
-        row = self._chunks.get(Chunk, *self._chunk_keys(chunk))
-        return real(self, replace(chunk, etag=row.etag if row else ""))
-
-    patch.setattr(Store, "save_chunk", save)
-
-
 def _lock_is_ignored(patch: Patch) -> None:
     """A run begins though another one has the environment."""
     real = Store.lock
@@ -174,13 +163,11 @@ SABOTAGES: Mapping[str, Callable[[Patch], None]] = {
     (one.__doc__ or "").strip(): one
     for one in (
         _send_unchecked, _begun_is_not_noted, _uncertain_is_forgotten, _uncertain_is_written, _refused_is_written,
-        _outcome_is_lost, _stages_are_ignored, _claims_are_not_guarded, _chunks_are_not_guarded, _lock_is_ignored,
+        _outcome_is_lost, _stages_are_ignored, _claims_are_not_guarded,  _lock_is_ignored,
         _runs_are_not_guarded, _snapshots_open_again, _states_are_not_guarded, _retry_after_is_ignored,
         _cancel_is_ignored, _changes_are_ignored, _dead_letters_count_as_written, _claims_are_for_ever,
     )
 }  # fmt: skip
 
-QUICK = tuple(
-    (one.__doc__ or "").strip() for one in (_refused_is_written, _stages_are_ignored, _claims_are_not_guarded)
-)
+QUICK = tuple((one.__doc__ or "").strip() for one in (_send_unchecked, _cancel_is_ignored, _refused_is_written))
 """Those that a few histories notice: the others are for the long run."""
