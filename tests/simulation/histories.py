@@ -148,6 +148,7 @@ def _rest(world: World, *, late: bool) -> None:
     while world.held:
         world.resume()
         check_ended(world)
+    world.restart()
     _bring_to_an_end(world)
 
 
