@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from shared.dataverse.pace import CONCURRENCY, EXECUTION, REQUESTS, WINDOW, Pace
@@ -224,3 +226,23 @@ def test_a_slowdown_is_left_alone_until_just_before_it_may_be_tried_again() -> N
     assert day.pace._trial is None
     day.pace._suspect(day.now + 10, Stretch(1.5, 1.5))
     assert day.pace._trial is not None
+
+
+# -- answers -------------------------------------------------------------------------------------------------
+
+
+def test_answers_to_what_went_out_before_the_trouble_say_nothing_of_the_time_after_it() -> None:
+    day = Day(start=16)
+    day.pace.throttled(day.now, day.now, 0.0, REQUESTS)
+    day.pace.answered(day.now + 1, day.now - 0.1, 1.0, 100)
+    assert day.pace._limit == 8.0
+    day.pace.answered(day.now + 1, day.now, 1.0, 100)
+    assert day.pace._limit == 9.0
+
+
+def test_an_answer_is_judged_by_its_rows_and_its_kind() -> None:
+    day, heard = Day(), list[tuple[object, ...]]()
+    cast("Any", day.pace._slowness).note = lambda *given: heard.append(given)
+    day.pace.answered(day.now, 990.0, 2.0, 100, "contacts")
+    day.pace.answered(day.now, 991.0, 3.0)
+    assert heard == [(990.0, 2.0, 100, "contacts"), (991.0, 3.0, 0, "")]
