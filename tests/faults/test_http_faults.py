@@ -1,7 +1,7 @@
 """Whole days while Dataverse's answers fail on real sockets: the same content, the same counts, nothing given away.
 
-Many requests are hit, whatever it asks for: definitions, bulk writes, batches, reads. The two days follow
-each other again and again, so that there is always something to write, to change and to remove.
+Many requests are hit, whatever they ask for: definitions, bulk writes, batches, reads. The two days follow each other
+again and again, so that there is always something to write, to change and to remove.
 """
 
 from __future__ import annotations

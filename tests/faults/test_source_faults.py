@@ -161,9 +161,12 @@ def after_first(step: Step, happens: Callable[[], object]) -> Callable[[Letter, 
 @case
 def byte_order_mark(days: Days) -> None:
     """At the beginning of every file, the manifests too."""
-    told, _ = days.spoilt(
-        lambda folder: [edited(file, lambda text: b"\xef\xbb\xbf" + text) for file in folder.rglob("*.*")]
-    )
+
+    def spoil(folder: Path) -> None:
+        for file in folder.rglob("*.*"):
+            edited(file, lambda text: b"\xef\xbb\xbf" + text)
+
+    told = days.village.live(days.next, spoil)
     days.now = days.next
     days.village.assert_well(days.now, told)
 
