@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from shared.dataverse.pace import CONCURRENCY, EXECUTION, REQUESTS, WINDOW, Pace
-from shared.dataverse.slowness import Stretch
+from shared.dataverse.slowness import Stretch, Trial
 
 STEP = WINDOW / 30
 
@@ -246,3 +246,32 @@ def test_an_answer_is_judged_by_its_rows_and_its_kind() -> None:
     day.pace.answered(day.now, 990.0, 2.0, 100, "contacts")
     day.pace.answered(day.now, 991.0, 3.0)
     assert heard == [(990.0, 2.0, 100, "contacts"), (991.0, 3.0, 0, "")]
+
+
+@pytest.mark.parametrize(("starting", "sure", "tried"), [
+    (False, 1.05, False), (False, 1.07, True), (True, 1.07, False), (True, 1.1, False), (True, 1.11, True),
+])  # fmt: skip
+def test_of_the_first_rounds_more_is_asked_before_they_count_as_slow(
+    *, starting: bool, sure: float, tried: bool
+) -> None:
+    day = Day(start=32)
+    day.pace._starting = starting
+    day.pace._conclude_round(day.now, Stretch(1.2, sure))
+    assert (day.pace._trial is not None) is tried
+
+
+@pytest.mark.parametrize(("target", "limit"), [(10.0, 0.85 * 20), (19.0, 19.0)])
+def test_what_went_beyond_the_recommended_number_and_was_slow_is_not_tried_again(target: float, limit: float) -> None:
+    day = Day(start=20)
+    day.pace._convicted = True
+    day.pace._conclude_fewer(day.now, Trial(Stretch(1.5, 1.5), 30.0, target, starting=False), Stretch(1.0, 1.0))
+    assert (day.pace._limit, day.pace._target, day.pace._trial) == (limit, limit, None)
+
+
+def test_what_the_window_remembers_is_no_more_than_its_sixtieths() -> None:
+    day = Day()
+    for _ in range(6_000):
+        day.now += WINDOW / 3_000
+        day.pace.answered(day.now, day.now, 0.5, 100)
+    assert day.pace._spent.seconds(day.now) == pytest.approx(0.5 * 3_000, rel=0.02)
+    assert len(day.pace._spent._parts) <= 61
