@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from tests.simulation.world import Names
 
 BRAKE_ROWS, CHUNK_ROWS = 2, 3
 """So low that a few rows are braked, and fill several chunks."""
+_MOST_SNAPSHOTS = 500
 
 
 class _NoThread:
@@ -101,22 +103,18 @@ def _storage(patch: pytest.MonkeyPatch) -> None:
 
 def _remembered(patch: pytest.MonkeyPatch) -> None:
     """What depends on the snapshot alone is found out once."""
-    claims_of, parsed = naming.claims, Snapshot.from_json
-    known: dict[str, Any] = {}
-    snapshots: dict[bytes, Snapshot] = {}
+    claims_of, known = naming.claims, dict[str, Any]()
 
     def claims(snapshot: Snapshot, hydration: Any) -> Any:
+        if len(known) > _MOST_SNAPSHOTS:
+            known.clear()
         if snapshot.fingerprint not in known:
             known[snapshot.fingerprint] = claims_of(snapshot, hydration)
         return known[snapshot.fingerprint]
 
-    def from_json(content: bytes) -> Snapshot:
-        if content not in snapshots:
-            snapshots[content] = parsed(content)
-        return snapshots[content]
-
+    parsed = lru_cache(maxsize=_MOST_SNAPSHOTS)(Snapshot.from_json)
+    patch.setattr(Snapshot, "from_json", staticmethod(parsed))
     patch.setattr(discovery, "claims", claims)
-    patch.setattr(Snapshot, "from_json", staticmethod(from_json))
 
 
 def _sleep(seconds: float) -> None:
