@@ -28,6 +28,7 @@ from shared.settings import Settings
 from shared.views import run_with_tasks
 from tests.support.lakes import Entity, write_lake
 from tests.support.local_dataverse import Api, close
+from tests.support.one_duckdb import one_duckdb
 from tests.support.tenants import Tenant
 from tests.support.workers import Workshop, settings_of
 
@@ -284,6 +285,7 @@ def street(root: Path, homes: int, config: str = WITHOUT_KEYS, audience: str = "
     (root / "hydration.toml").write_text("\n".join(parts), encoding="utf-8")
     with (
         Stack(root / "stack", root / "hydration.toml", host=False) as stack,
+        one_duckdb(),
         pytest.MonkeyPatch.context() as patch,
         ExitStack() as closing,
     ):
