@@ -93,7 +93,7 @@ def _settings(group: Group, selection: list[str]) -> str:
         "only_mutate": list(group.modules),
         "also_copy": list(_KEPT),
         "do_not_mutate_patterns": [r"_log\.(debug|info|warning|error)\("],  # for people who look for a cause
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", "--timeout=60", "-q"],
+        "pytest_add_cli_args": "-q -p no:cacheprovider -p no:xdist --hypothesis-seed=0 --timeout=60".split(),
         "pytest_add_cli_args_test_selection": selection,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in listed.items()]
