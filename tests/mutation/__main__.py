@@ -21,6 +21,7 @@ from tests.mutation.groups import GROUPS, SLOW, Group
 PLACE = trees.ROOT / ".local" / "mutants"
 AGAIN, SAMPLE = "--again", "--sample"
 VERDICTS = "verdicts.json"
+_QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 _SAMPLED = ("*__mutmut_1", "*__mutmut_*[05]")
 _SURVIVED, _UNTESTED = 0, 33  # exit codes of mutmut's workers
 _KEPT = ("handlers", "local", "docs", "function_app.py", "host.json", "hydration.toml", "README.md")
@@ -93,7 +94,7 @@ def _settings(group: Group, selection: list[str]) -> str:
         "only_mutate": list(group.modules),
         "also_copy": list(_KEPT),
         "do_not_mutate_patterns": [r"_log\.(debug|info|warning|error)\("],  # for people who look for a cause
-        "pytest_add_cli_args": "-q -p no:cacheprovider -p no:xdist --hypothesis-seed=0 --timeout=60".split(),
+        "pytest_add_cli_args": [*_QUIETLY, "--hypothesis-seed=0", "--timeout=60"],
         "pytest_add_cli_args_test_selection": selection,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in listed.items()]
