@@ -13,7 +13,7 @@ up: setup  ## the local stack stays up
 test: check  ## everything that is checked; the tests of one file stay together
 	$(PYTHON) -m pytest tests/faults tests/simulation tests/unit/test_link_histories.py tests/clients \
 		tests/integration tests/mutation tests/unit \
-		--numprocesses 3 --dist loadfile
+		--numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## style and types only
 	$(PYTHON) -m ruff check

@@ -23,8 +23,9 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 FOLDER = ROOT / ".local" / "soak"
-PLACES = ("tests/simulation", "tests/unit/test_link_histories.py", "tests/faults", "tests/mutation")
-WORKERS = "2"
+_HALVES = ("tests/simulation/test_whole_runs.py", "tests/simulation/test_more_whole_runs.py")
+PLACES = (*_HALVES, "tests/faults", "tests/simulation", "tests/unit/test_link_histories.py", "tests/mutation")
+WORKERS = "4"  # kills and restarts wait much
 _TABLE = re.compile(r"(<!-- soak -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -76,7 +77,14 @@ def main() -> int:
     log.touch()
     environment = os.environ | {"SOAK": "1", "SEED": seed, "CAMPAIGN_LOG": str(log)}
     command = [sys.executable, "-m", "pytest", *PLACES, "--timeout", "0", "--hypothesis-seed", seed]
-    command += ["--numprocesses", WORKERS, "--dist", "loadfile", *(["-k", only] if only else [])]
+    command += [
+        "--numprocesses",
+        WORKERS,
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        *(["-k", only] if only else []),
+    ]
     code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603  our own tests
     found = rows(map(json.loads, log.read_text(encoding="utf-8").splitlines()))
     minutes = (time.monotonic() - begun) / 60

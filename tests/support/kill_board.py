@@ -24,6 +24,8 @@ POINTS = (
     "run ended, next run not started",
 )
 """Where a worker kills itself: at each a window opens."""
+AMID_ROWS = POINTS[:4]
+"""Those of a chunk that is being sent."""
 
 _FLAGS = 3  # open, landed, asked
 _EACH = _FLAGS + 2 * len(POINTS)

@@ -47,7 +47,7 @@ from tests.support.tenants import Tenant, configuration, write_sample
 __all__ = ["LEASE_SECONDS", "SOAK", "TENANTS", "Bag", "Letter", "Workplace", "Workshop", "settings_of", "workplace"]
 
 LEASE_SECONDS = 300
-TENANTS = size(1, 10)
+TENANTS = size(1, 6)
 """Of each campaign that tries one moment of each day; each lives both days."""
 _SHORT = Patience(sleep=lambda seconds: time.sleep(seconds / 25))
 """With pauses in which a local Dataverse is well again."""
