@@ -37,7 +37,8 @@ class Planner:
         self.publish: Publish = publish("first")
         patch.setattr(plan, "_publish", self._publish)
 
-    def _publish(self, _services: Services, _run: Run, claim: TaskClaim, *, mend: bool) -> None:
+    def _publish(self, services: Services, run: Run, claim: TaskClaim, *, mend: bool) -> None:
+        assert (services, run) == (self.memory.services, self.memory.store.run(ENVIRONMENT, RUN))
         self.mended.append(mend)
         self.publish(claim)
 

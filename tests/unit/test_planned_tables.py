@@ -17,6 +17,7 @@ from shared import plan, profiles
 from shared.claims import TaskClaim
 from shared.delta import chunks, compare, engine, state
 from shared.delta.compare import Policy
+from shared.errors import RequirementError
 from shared.lake.snapshot import Snapshot
 from shared.planning import Draft, Planning
 from shared.runs import paths
@@ -43,6 +44,7 @@ class Planner:
     def __init__(self, patch: pytest.MonkeyPatch, folder: Path) -> None:
         self.storage, self.folder = Storage(), folder
         self.rows: dict[int | None, str | None] = {}
+        self.once_more: dict[int | None, str | None] = {}
         self.drafted: dict[str, Any] = {}
         self.policy = Policy()
         self.published: list[tuple[str, str]] = []
@@ -72,9 +74,8 @@ class Planner:
         self.planning = given
         connection = given.reading.connection
         columns = {"id": "UUID", "sourcekey": "VARCHAR", "content": "VARCHAR"}
-        cells = [
-            (number if number is None else guid(number), f"key {number}", what) for number, what in self.rows.items()
-        ]
+        listed = [*self.rows.items(), *self.once_more.items()]
+        cells = [(None if number is None else guid(number), f"key {number}", what) for number, what in listed]
         state.create(connection, "given", columns, cells)
         rows = Rows(
             "SELECT * FROM given", fault="CASE WHEN content IS NULL THEN 'content: no' END",
@@ -225,7 +226,8 @@ def test_nothing_is_removed_while_a_row_without_a_key_may_be_any_of_them(planner
 def test_rows_that_repeat_a_key_are_counted_with_those_that_the_draft_left_out(planner: Planner) -> None:
     planner.drafted = {"duplicates": 2}
     planner.rows = {1: "a"}
-    assert "2 rows left out for repeating the key of another row." in planner.plan().notes
+    planner.once_more = {1: "b"}
+    assert "3 rows left out for repeating the key of another row." in planner.plan().notes
 
 
 def test_rows_of_plans_whose_outcome_is_not_known_are_written_again(planner: Planner) -> None:
@@ -242,3 +244,8 @@ def test_rows_of_plans_whose_outcome_is_not_known_are_written_again(planner: Pla
 def test_what_another_run_held_needs_no_snapshot(planner: Planner) -> None:
     found = plan._snapshot(planner.services, replace(RUN, confirms="earlier"))
     assert found == Snapshot("e", (), {}, (), {}, "", None)
+
+
+def test_what_another_run_held_is_not_carried_out_once_something_else_is_known(planner: Planner) -> None:
+    with pytest.raises(RequirementError, match=r"^What the run earlier held is not carried out"):
+        planner.plan(replace(RUN, confirms="earlier"), replace(TASK, confirms="attempt"))
