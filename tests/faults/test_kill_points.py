@@ -30,7 +30,7 @@ from tests.support.campaigns import SOAK, campaign, size
 from tests.support.kill_board import AMID_ROWS, POINTS, Board
 from tests.support.tenants import Tenant, configuration, write_sample
 
-MOST_KILLS, KILLS = size(10, 200), size(10, 60)
+MOST_KILLS, KILLS = size(10, 200), size(3, 60)
 """Where rows are under way, and at each other point."""
 TENANTS = size(2, 12)
 SPARE = size(1, 6)  # tenants more, where a point was not reached often enough

@@ -28,7 +28,7 @@ from tests.support.tenants import Tenant, configuration, write_sample
 HOST = "host"
 LONGEST = {HOST: 0.0, "broker": 3.0, "azurite": 3.0, "dataverse": 3.0}  # seconds that it is away
 MOMENTS = moments(
-    {HOST: size(4, 20)} | {service: size(1, 10) for service in stacks.SERVICES},
+    {HOST: size(1, 20)} | {service: size(1, 10) for service in stacks.SERVICES},
     LONGEST,
     random.Random(SEED),  # noqa: S311 - seeded on purpose
 )

@@ -16,7 +16,7 @@ from tests.support.deltas import guid
 from tests.support.link_story import Confirm, Hand, Mode, Night, Step, Story, What, profile
 from tests.support.link_world import Dataverse, World, surroundings
 
-EXAMPLES, CHAPTERS = size(300, 750), size(1, 3)
+EXAMPLES, CHAPTERS = size(120, 750), size(1, 3)
 ROWS, CUSTOMERS = st.integers(1, 7), st.integers(1, 4)
 MODES: tuple[Mode, ...] = ("incremental", "incremental", "incremental", "verify", "full", "plan")
 RARELY = st.sampled_from([False, False, False, True])
