@@ -132,6 +132,14 @@ def test_clears_and_overwrites_count_together(connection: duckdb.DuckDBPyConnect
     assert (run.delta.held, run.delta.held_writes, run.delta.write_chunks, run.delta.remove_chunks) == (60, 60, 0, 0)
 
 
+def test_clears_that_are_held_for_another_reason_do_not_count_with_overwrites(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    there = many(120, LOST)
+    run = Run(connection, [(row, "A") for row in list(there)[:60]], there, policy=Policy(hold="a file is missing"))
+    assert (run.delta.held, run.delta.held_writes, run.delta.changed) == (60, 0, 60)
+
+
 def test_the_apps_own_links_are_repointed_however_many(connection: duckdb.DuckDBPyConnection) -> None:
     run = Run(connection, [(guid(n), "B") for n in range(1, 201)], known=[(guid(n), A, "") for n in range(1, 201)])
     assert (run.delta.changed, run.delta.held_writes) == (200, 0)
