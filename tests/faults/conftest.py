@@ -1,4 +1,4 @@
-"""What the campaigns share. SOAK=1 makes them long, FAULT_TENANTS as long as wanted."""
+"""What the campaigns share: one place to work. Their sizes stand in tests/support/campaigns.py."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.workers import TENANTS, Workplace, workplace
+from tests.support.workers import Workplace, workplace
 
 PEOPLE = 30
-_OTHERS = 20  # tenants of tests that are no campaigns
 
 
 @pytest.fixture(scope="session", name="workplace")
 def _workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    with workplace(tmp_path_factory.mktemp("workplace"), 4 * TENANTS + _OTHERS, PEOPLE) as found:
+    with workplace(tmp_path_factory.mktemp("workplace"), PEOPLE) as found:
         yield found

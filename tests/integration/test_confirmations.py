@@ -23,7 +23,7 @@ HELD = "AlternateKey"
 
 @pytest.fixture(scope="module", name="place")
 def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    with workplace(tmp_path_factory.mktemp("confirm"), 1, people=20) as found:
+    with workplace(tmp_path_factory.mktemp("confirm"), people=20) as found:
         yield found
 
 

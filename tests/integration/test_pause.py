@@ -19,7 +19,7 @@ BEGUN = [Phase.STARTING, Phase.PLANNING, Phase.PREPARING, Phase.SENDING]
 
 @pytest.fixture(scope="module", name="place")
 def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    with workplace(tmp_path_factory.mktemp("pause"), len(BEGUN) + 4, people=20) as found:
+    with workplace(tmp_path_factory.mktemp("pause"), people=20) as found:
         yield found
 
 

@@ -264,7 +264,7 @@ class Workplace:
 
 
 @contextmanager
-def workplace(root: Path, _tenants: int, people: int) -> Iterator[Workplace]:
+def workplace(root: Path, people: int) -> Iterator[Workplace]:
     """Start the stack. A quarter of the contacts in the lake are not in Dataverse."""
     write_sample(root, people)
     config = root / "hydration.toml"
