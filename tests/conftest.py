@@ -29,6 +29,6 @@ def _loopback_without_proxy() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole local stack with the app in it, for the tests of a module: its timers cost time as long as it stands."""
+    """The local stack with the app in it, for the tests of a module: its timers cost time as long as it stands."""
     with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml") as running:
         yield running

@@ -24,8 +24,8 @@ rows = st.one_of(
     st.builds(Environment, texts, texts, moments, moments, texts, texts, texts, moments, texts, texts),
     st.builds(
         Run, texts, texts, st.sampled_from(Mode), st.booleans(), tuples, texts, texts, st.sampled_from(Status), texts,
-        st.sampled_from(Phase), texts, st.sampled_from(Status), numbers, numbers, numbers, texts, texts, st.sampled_from(Files), moments, moments,
-        moments, texts,
+        st.sampled_from(Phase), texts, st.sampled_from(Status), numbers, numbers, numbers, texts, texts,
+        st.sampled_from(Files), moments, moments, moments, texts, moments, texts,
     ),
     st.builds(
         Task, texts, texts, texts, st.sampled_from(Kind), texts, st.sampled_from(Status), texts,
