@@ -24,7 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 FOLDER = ROOT / ".local" / "soak"
 _HALVES = ("tests/simulation/test_whole_runs.py", "tests/simulation/test_more_whole_runs.py")
-PLACES = (*_HALVES, "tests/faults", "tests/simulation", "tests/unit/test_link_histories.py", "tests/mutation")
+PLACES = (
+    *_HALVES,
+    "tests/faults",
+    "tests/simulation/test_sabotage.py",
+    "tests/unit/test_link_histories.py",
+    "tests/mutation",
+    "tests/integration/test_days.py",
+)
 WORKERS = "4"  # kills and restarts wait much
 _TABLE = re.compile(r"(<!-- soak -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -58,6 +58,9 @@ def spread(test: int) -> pytest.MarkDecorator:
     )
 
 
+_long = pytest.mark.skipif(not SOAK, reason="make soak; the simulation and test_windows.py hold workers up, too")
+
+
 @spread(0)
 def test_a_worker_killed_at_any_point_changes_nothing(workplace: Workplace, days: tuple[Moment, Moment]) -> None:
     with campaign(*CAMPAIGN) as tally, workplace.workshop() as workshop:
@@ -75,6 +78,7 @@ def test_a_worker_killed_at_any_point_changes_nothing(workplace: Workplace, days
         workshop.assert_state_agrees(services, 2)
 
 
+@_long
 @spread(1)
 def test_a_worker_held_up_at_any_point_does_no_harm_when_it_goes_on(
     workplace: Workplace, days: tuple[Moment, Moment]
@@ -143,6 +147,7 @@ def go_on(late: list[tuple[Fate, Future[None]]]) -> None:
             work.result(timeout=60)
 
 
+@_long
 @spread(2)
 def test_a_worker_overtaken_by_the_next_day_does_no_harm(workplace: Workplace, days: tuple[Moment, Moment]) -> None:
     """The next day lands while a worker of the first is held up; it goes on when all is over, or dies."""
