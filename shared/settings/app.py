@@ -73,7 +73,7 @@ APP_SETTINGS = (
     AppSetting("DATAVERSE_TIMEOUT_SECONDS", "120", "no", "Time limit of one request to Dataverse."),
     AppSetting("DATAVERSE_BATCH_ROWS", "1000", "no", "Most rows of one bulk call, 1 to 1000."),
     AppSetting("PLAN_MEMORY_LIMIT", "1GB", "no", "Memory for the plan of a table; more is spilled to disk."),
-    AppSetting("PLAN_THREADS", "2", "no", "Threads for the plan of a table."),
+    AppSetting("PLAN_THREADS", "2", "no", "Threads for the plan of a table, at least 2."),
     AppSetting("RECONCILE_SCHEDULE", "0 * * * * *", "no", "NCRONTAB of reconciliation; read by the host."),
     AppSetting("SWEEP_SCHEDULE", "30 * * * * *", "no", "NCRONTAB of the sweep for snapshots; read by the host."),
 )
@@ -120,7 +120,7 @@ class AppSettings:
             "dataverse_batch_rows": self._whole("DATAVERSE_BATCH_ROWS", 1, 1000),
             "lease_seconds": self.number("HYDRATION_LEASE_SECONDS", 0.2, 86_400),
             "plan_memory_limit": self._matching("PLAN_MEMORY_LIMIT", _MEMORY, 'a size such as "1GB" or "512MB"'),
-            "plan_threads": self._whole("PLAN_THREADS", 1, 256),
+            "plan_threads": self._whole("PLAN_THREADS", 2, 256),
         }
         if fields["lease_seconds"] <= fields["dataverse_timeout_seconds"]:
             # A request is sent only if the claim outlasts it: no request could ever be sent.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +291,7 @@ def street(root: Path, homes: int, config: str = WITHOUT_KEYS, audience: str = "
     ):
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             patch.setenv(name, stack.settings[name])
-        settings = replace(settings_of(stack), plan_threads=1)
+        settings = settings_of(stack)
         Store(settings.status_storage, Clock()).create_tables()
         Blobs(settings).create_container()
         closing.callback(close, stack.dataverse_url)

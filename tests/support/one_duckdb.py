@@ -21,7 +21,7 @@ from shared.settings import Settings
 from shared.tables.macros import MACROS
 
 _SETTINGS = (
-    "threads = 1",
+    f"threads = {engine.LEAST_THREADS}",
     "preserve_insertion_order = false",
     "TimeZone = 'UTC'",
     "enable_external_file_cache = false",
