@@ -142,13 +142,18 @@ def _rest(world: World, *, late: bool) -> None:
     world.organization.rejects.clear()
     world.removal, world.named_organization = Removal(brake_percent=50), world.organization.id
     world.restart()
-    world.run(lambda services: pause.resume(services, ENVIRONMENT), None)
     if late:
-        _bring_to_an_end(world)
+        _go_on(world)
     while world.held:
         world.resume()
         check_ended(world)
     world.restart()
+    _go_on(world)
+
+
+def _go_on(world: World) -> None:
+    """Nothing is paused, and all that is open ends. (A request to pause that was held up may have come just now.)"""
+    world.run(lambda services: pause.resume(services, ENVIRONMENT), None)
     _bring_to_an_end(world)
 
 

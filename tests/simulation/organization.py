@@ -108,7 +108,7 @@ class Organization:
             raise RefusedError(404, "0x80040217", f"{PROFILE} With Id = {profile} Does Not Exist")
 
     def _write(self, table: str, row: str, content: Mapping[str, Any], raw: bytes) -> None:
-        found = self.rows[table].setdefault(row, Row())
+        found = self.rows[table].setdefault(row, Row({_IDS[table]: row}))
         for name, value in content.items():
             if name.endswith("@odata.bind"):
                 found.points_to = _target(content)

@@ -36,6 +36,7 @@ class Tally:
     count: int = 0
     violations: int = 0
     seconds: float = 0.0
+    fault: str = ""  # what was raised: a long run tells it only at its end, the log at once
 
 
 @contextmanager
@@ -49,8 +50,9 @@ def campaign(name: str, counted: str, seed: int = SEED) -> Iterator[Tally]:
         yield tally
     except pytest.skip.Exception:
         raise
-    except BaseException:
+    except BaseException as fault:
         tally.violations += 1
+        tally.fault = repr(fault)
         raise
     finally:
         tally.seconds = round(time.monotonic() - begun, 3)
