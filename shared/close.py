@@ -18,7 +18,7 @@ from shared.runs import life, paths
 from shared.runs.messages import TableMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.runs.outcome import STOPPED
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.services import Services
 from shared.texts import counted
 

@@ -10,10 +10,11 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
+from shared import dispatch
 from shared.errors import ConflictError, NotFoundError
 from shared.runs import life, openings
 from shared.runs import reconcile as decide
-from shared.runs.messages import ChunkMessage, Step, TableMessage
+from shared.runs.messages import Step, TableMessage
 from shared.runs.model import LAST_STAGE, Mode, Phase, Run, Status, Task, TaskPhase
 from shared.services import Services
 from shared.tables.discovery import is_whole
@@ -198,10 +199,11 @@ def advance(services: Services, environment: str, run_id: str, *, lost: bool = F
         run = services.store.run(environment, run_id)
         if run.phase in {Phase.WAITING, Phase.ENDED}:
             return
-        tasks = tasks_of(services, run)
+        progress = services.store.progress(run_id)
+        tasks = _of_round(run, progress.tasks)
         actions = decide.reconcile(
-            run, tasks, _open_stages(services, run, tasks),
-            now=services.clock.now(), moved=services.store.last_moved(run_id), patience=services.patience,
+            run, tasks, dispatch.open_stages(services, run, tasks),
+            now=services.clock.now(), moved=progress.moved, closing=progress.closing, patience=services.patience,
             paused=services.store.environment(environment).paused is not None, lost=lost,
         )  # fmt: skip
         try:
@@ -215,7 +217,11 @@ def advance(services: Services, environment: str, run_id: str, *, lost: bool = F
 
 def tasks_of(services: Services, run: Run) -> list[Task]:
     """The tasks of the run's round: a worker that was held up may have left one of an earlier round."""
-    return [task for task in services.store.tasks(run.id) if task.round == run.attempt]
+    return _of_round(run, services.store.tasks(run.id))
+
+
+def _of_round(run: Run, tasks: list[Task]) -> list[Task]:
+    return [task for task in tasks if task.round == run.attempt]
 
 
 def send_plans(services: Services, run: Run) -> None:
@@ -231,14 +237,6 @@ def send_plans_after(services: Services, run: Run, task: Task) -> None:
         send_plans(services, run)
 
 
-def _open_stages(services: Services, run: Run, tasks: list[Task]) -> dict[str, int]:
-    if run.phase is not Phase.SENDING:
-        return {}
-    planned = [task for task in tasks if task.phase is TaskPhase.PLANNED]
-    first = {task.key: services.store.open_chunks(task, up_to=LAST_STAGE, limit=1) for task in planned}
-    return {key: chunks[0].stage for key, chunks in first.items() if chunks}
-
-
 def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.Action) -> bool:
     """Carry an action out. True: the run is another one now, look again."""
     match action:
@@ -248,7 +246,7 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
                 send_plans_after(services, run, task)
             return True
         case decide.Conclude(task):
-            return _conclude(services, task)
+            return dispatch.conclude(services, task)
         case decide.Prepare(already):
             if not already:
                 detail = "All is planned; Dataverse is being prepared."
@@ -258,7 +256,7 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
             services.store.save_run(replace(run, stage=stage, detail=f"Stage {stage} of {LAST_STAGE} is being sent."))
             return True
         case decide.Dispatch(stage, held):
-            _dispatch(services, run, tasks, stage, held=held)
+            dispatch.dispatch(services, run, tasks, stage, held=held)
         case decide.EndRun(status, detail):
             end_run(services, run, status, detail)
         case _:
@@ -267,7 +265,7 @@ def _carry_out(services: Services, run: Run, tasks: list[Task], action: decide.A
 
 
 def _ask(services: Services, run: Run, action: decide.Action) -> None:
-    """Ask for a step. It is noted, and not asked for again before it had its time; closing is, with every look."""
+    """Ask for a step. It is noted, and not asked for again before it had its time."""
     step = TableMessage(Step.START, run.environment, run.id, round=run.attempt)
     match action:
         case decide.SendPlan(task):
@@ -277,31 +275,7 @@ def _ask(services: Services, run: Run, action: decide.Action) -> None:
         case decide.Prepare():
             step = replace(step, step=Step.PREPARE)
     services.queues.send_step(step)
-    if step.step is not Step.CLOSE:
+    if step.step is Step.CLOSE:
+        services.store.asked_to_close(run.id, step.task)
+    else:
         services.store.moved(run.id, step.task)
-
-
-def _conclude(services: Services, task: Task) -> bool:
-    """Conclude, as they are, the open chunks that nobody holds. Whoever holds one concludes it before its next call."""
-    now = services.clock.now()
-    chunks = services.store.open_chunks(task, up_to=LAST_STAGE)
-    free = [chunk for chunk in chunks if not (chunk.owner and chunk.lease_until and chunk.lease_until > now)]
-    services.store.conclude_chunks(free)
-    return bool(free)
-
-
-def _dispatch(services: Services, run: Run, tasks: list[Task], stage: int, *, held: bool) -> None:
-    now = services.clock.now()
-    for task in tasks:
-        if task.phase is not TaskPhase.PLANNED:
-            continue
-        free = [
-            ChunkMessage(run.environment, run.id, task.key, task.attempt, chunk.stage, chunk.number)
-            for chunk in services.store.open_chunks(task, up_to=stage)
-            if held or chunk.lease_until is None or chunk.lease_until <= now
-        ]
-        if free:
-            services.queues.send_chunks(task.kind, free)
-            services.store.moved(run.id, task.key)
-    if run.dispatched < stage:
-        services.store.save_run(replace(run, dispatched=stage))

@@ -12,7 +12,7 @@ from shared.keys import Contacts, contacts
 from shared.provision import refuse_unsuitable
 from shared.reading import Reading
 from shared.runs.model import Kind, Run, Task
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.settings import Hydration
 from shared.tables import catalog, discovery
 from shared.tables.catalog import ALTERNATE_KEY, CUSTOMER_PROFILE

@@ -7,9 +7,7 @@ worker that was overtaken cannot send.
 
 from __future__ import annotations
 
-import json
 import logging
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,6 +28,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.organizations import refuse_another
+from shared.outcomes import RowOutcomes
 from shared.runs import paths
 from shared.runs.messages import ChunkMessage
 from shared.runs.model import Chunk, Kind, Phase, Run, Task, TaskPhase
@@ -44,7 +43,6 @@ FINAL_TRIES = 8
 """From here on (ten minutes) rows are sent one by one: one that always fails for the moment must not hold up others."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 600.0
-_NO_SUCH_ROW = "0x80040217"
 _MOST_TROUBLE = 1_000
 
 
@@ -117,13 +115,10 @@ class _Sending:
     def __init__(self, services: Services, run: Run, task: Task, chunk: Chunk) -> None:
         self._services, self._run, self._task = services, run, task
         self._folder = paths.plan(run.environment, task, task.attempt)
-        self._interrupted = chunk.begun  # rows before this may have been sent by somebody who got no answer
+        self._outcomes = RowOutcomes(services, task, self._folder, chunk)
         self._chunk = self._claim(replace(chunk, tries=chunk.tries + 1), begun=chunk.begun)
-        self._name = uuid.uuid4().hex[:12]
         self._user: Client | None = None
         self._asked = False  # a request of the call that is under way has gone out
-        self._stale = False
-        self._exceptions: dict[int, list[object]] = {}
 
     def go(self) -> Later | None:
         if self._task.failure or self._chunk.tries > MOST_TRIES:
@@ -146,7 +141,7 @@ class _Sending:
 
     def _send_all(self) -> None:
         records = chunks.unpack(self._services.blobs.read(paths.chunk(self._folder, self._chunk.number)))
-        self._exceptions = self._known_exceptions()
+        self._outcomes.take_over(self._chunk)
         while self._chunk.sent < len(records):
             start = self._chunk.sent
             writer = self._writer()
@@ -250,38 +245,11 @@ class _Sending:
 
     # -- outcomes --------------------------------------------------------------------------------------
 
-    def _known_exceptions(self) -> dict[int, list[object]]:
-        """Exceptions of rows whose outcome is known; those of a call without an outcome are asked for again."""
-        if not self._chunk.noted:
-            return {}
-        content = self._services.blobs.read(paths.exceptions(self._folder, self._chunk.number, self._chunk.noted))
-        found = {int(place): row for place, row in json.loads(content).items()}
-        known = {place: row for place, row in found.items() if place < self._chunk.sent}
-        self._stale = True  # it is another worker's, who may still write to it
-        return known
-
     def _note(self, start: int, end: int, records: list[bytes], faults: list[RowFault]) -> None:
-        """Write what became of the rows of a call before the chunk's row says that they have an outcome.
-
-        The row names the blob, and each worker writes one of its own: what somebody notes who was held up, and whose
-        chunk another worker has, is never looked at.
-        """
-        for fault in faults:
-            place = start + fault.index
-            uncertain = fault.uncertain or place < self._interrupted
-            row_id = _row_id(records[place], self._task.primary_id)
-            self._exceptions[place] = [row_id, fault.kind, uncertain, fault.code, self._reason(fault)]
-        if faults or self._stale:
-            path = paths.exceptions(self._folder, self._chunk.number, self._name)
-            self._services.blobs.write(path, json.dumps(self._exceptions).encode())
-            self._chunk, self._stale = replace(self._chunk, noted=self._name), False
+        """Write what became of the rows of a call before the chunk's row says that they have an outcome."""
+        if noted := self._outcomes.note(start, records, faults):
+            self._chunk = replace(self._chunk, noted=noted)
         _log.info("chunk.call", extra=self._names() | {"rows": end - start, "faults": len(faults)})
-
-    def _reason(self, fault: RowFault) -> str:
-        """Why a row was refused; of the row that it points to Dataverse only says that it is missing."""
-        if not self._task.is_profile and fault.kind == "rejected" and fault.code.lower() == _NO_SUCH_ROW:
-            return f"Its profile is not in Dataverse; see the rejects of CustomerProfile. ({fault.message})"
-        return fault.message
 
     def _conclude(self, failure: str) -> Later | None:
         if failure:
@@ -303,9 +271,3 @@ class _Sending:
 
     def _names(self) -> dict[str, object]:
         return {"run": self._run.id, "task": self._task.key, "chunk": self._chunk.number}
-
-
-def _row_id(record: bytes, key: str) -> str:
-    if not record.startswith(b"{"):
-        return record.decode()  # removals are bare GUIDs
-    return str(json.loads(record)[key])

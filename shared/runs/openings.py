@@ -9,7 +9,7 @@ from datetime import datetime
 
 from shared.runs import life
 from shared.runs.model import Mode, Phase, Run, Status
-from shared.runs.store import Lock
+from shared.runs.rows import Lock
 
 _OVERTAKEN = "A newer run ({run}) has started since, and has judged anew: look at what it holds, or ask for a run."
 _SUPERSEDED = "Superseded: a newer snapshot arrived before anything was written; the newer run covers it."

@@ -176,6 +176,7 @@ def reconcile(
     now: datetime,
     moved: datetime | None,
     patience: Patience,
+    closing: Mapping[str, datetime] | None = None,
     paused: bool = False,
     lost: bool = False,
 ) -> list[Action]:
@@ -184,8 +185,12 @@ def reconcile(
     `open_stage` holds, for each planned task that still has a chunk without an outcome, the lowest stage of such a
     chunk. `moved` is when the run last got something done; a run that has not moved for `patience.resend` has lost a
     message, so it is sent again; so it is where messages are known to be `lost`, because a pause put them aside.
+    `closing` says when which task was last asked to be closed; it is asked again after as long.
     """
     found = _needed(run, tasks, open_stage, now=now, moved=moved, patience=patience, lost=lost)
+    resend = timedelta(seconds=patience.resend)
+    asked = {task for task, at in (closing or {}).items() if now - at < resend and not lost}
+    found = [action for action in found if not (isinstance(action, SendClose) and action.task.key in asked)]
     return [action for action in found if isinstance(action, _ENDING)] if paused else found
 
 

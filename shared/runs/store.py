@@ -1,16 +1,15 @@
 """The truth about runs, in Azure Tables.
 
 HydrationRuns    partition = environment: its row, the lock and the runs, so that they change in one transaction
-HydrationTasks   partition = run: its tasks and, per task, when it last moved
+HydrationTasks   partition = run: its tasks and, per task, when it last moved and when it was asked to be closed
 HydrationChunks  partition = run, task and plan attempt: `open|stage|n` becomes `done|stage|n` in one transaction
 HydrationState   partition = organization: which file holds the applied state of a table; which environment owns it
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from azure.core.exceptions import ResourceExistsError
 
@@ -19,51 +18,11 @@ from shared.errors import ConflictError, NotFoundError
 from shared.runs.entities import key, run_row
 from shared.runs.model import Chunk, Environment, Run, Task
 from shared.runs.past import Past
+from shared.runs.rows import Asked, Lock, Moved, Owner, Pointer, Progress
 from shared.runs.tables import TRANSACTION_LIMIT, Delete, Table, Write, service
 from shared.settings import Connection
 
 NAMES = ("HydrationRuns", "HydrationTasks", "HydrationChunks", "HydrationState")
-
-
-@dataclass(frozen=True)
-class Lock:
-    """Which run an environment works on, empty: none; and the last that began to write."""
-
-    run: str = ""
-    last: str = ""
-    etag: str = ""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """When a task last got something done."""
-
-    at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """Which file holds what Dataverse has of a table because of us, and which plan attempt of which run wrote it."""
-
-    path: str = ""
-    run: str = ""
-    attempt: str = ""
-    table: str = ""
-    kind: str = ""
-    origin: str = ""  # where its rows came from, where that may change
-    configuration: str = ""  # of a linked table: what its links depended on
-    succeeded: bool = False  # some run brought the table to its end
-    pending: tuple[str, ...] = ()  # deltas that may have been sent, whose outcome never reached the state
-    refused: str = ""  # the file beside it: rows that Dataverse refused last
-    etag: str = ""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """The environment that writes to an organization."""
-
-    environment: str = ""
-    etag: str = ""
 
 
 class Store:
@@ -143,12 +102,12 @@ class Store:
         """
         now = self.clock.now()
         stamped = [replace(run, updated=now) for run in runs]
-        writes = [Write(run, key(run.environment), run_row(run.id), run.etag) for run in stamped]
+        writes: list[Write] = [Write(run, key(run.environment), run_row(run.id), run.etag) for run in stamped]
         if environment is not None:
             writes.append(self._environment_write(environment))
         if lock is not None:
             writes.append(Write(lock, writes[0].partition, "lock", lock.etag))
-        etags = self._runs.transact(writes)
+        etags = [self._runs.write(writes[0])] if len(writes) == 1 else self._runs.transact(writes)
         return [replace(run, etag=etag) for run, etag in zip(stamped, etags, strict=False)]
 
     def save_run(self, run: Run) -> Run:
@@ -200,11 +159,18 @@ class Store:
         """Note that the task got something done just now."""
         self._tasks.put(Moved(self.clock.now()), key(run), f"moved {key(task)}")
 
-    def last_moved(self, run: str) -> datetime | None:
-        """When the run last got something done."""
-        rows = self._tasks.query(Moved, "PartitionKey eq @run and RowKey ge @low and RowKey lt @high",
-                                 run=key(run), low="moved ", high="moved!")  # fmt: skip
-        return max((row.at for row in rows if row.at is not None), default=None)
+    def asked_to_close(self, run: str, task: str) -> None:
+        """Note that the closing of the task is asked for just now."""
+        self._tasks.put(Asked(self.clock.now(), task), key(run), f"asked {key(task)}")
+
+    def progress(self, run: str) -> Progress:
+        """How far the run is, read at once."""
+        kinds: Mapping[str, type] = {"asked": Asked, "moved": Moved, "task": Task}
+        condition = "PartitionKey eq @run and RowKey ge @low and RowKey lt @high"
+        rows = self._tasks.query_kinds(kinds, condition, run=key(run), low="asked ", high="task!")
+        moved = [row.at for row in rows if isinstance(row, Moved) and row.at is not None]
+        closing = {row.task: row.at for row in rows if isinstance(row, Asked) and row.at is not None}
+        return Progress([row for row in rows if isinstance(row, Task)], max(moved, default=None), closing)
 
     # -- chunks --------------------------------------------------------------------------------------
 

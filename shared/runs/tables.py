@@ -8,7 +8,7 @@ where no answer came at all, the row is read: one that bears our mark was writte
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -86,11 +86,20 @@ class Table:
 
     def query(self, cls: type[T], condition: str, *, limit: int | None = None, **values: Any) -> list[T]:
         """Rows in the order of their keys; `condition` names its values as @name."""
+        return self._query(lambda _: cls, condition, limit, values)
+
+    def query_kinds(self, kinds: Mapping[str, type[Any]], condition: str, **values: Any) -> list[Any]:
+        """Rows of several kinds in the order of their keys; the first word of a row's key says its kind."""
+        return self._query(lambda row: kinds[row.partition(" ")[0]], condition, None, values)
+
+    def _query(
+        self, kind: Callable[[str], type[T]], condition: str, limit: int | None, values: dict[str, Any]
+    ) -> list[T]:
         found: list[T] = []
         with _translated():
             pages = self._client.query_entities(condition, parameters=values, results_per_page=limit).by_page()
             for page in pages:
-                found.extend(from_entity(cls, entity, entity.metadata["etag"]) for entity in page)
+                found += [from_entity(kind(one["RowKey"]), one, one.metadata["etag"]) for one in page]
                 if limit is not None and len(found) >= limit:
                     return found[:limit]
         return found
@@ -176,7 +185,8 @@ class Table:
 
     def put(self, value: Any, partition: str, row: str) -> None:
         """Write one row whatever stands there."""
-        self._overwrite([Write(value, partition, row)])
+        with _translated():
+            self._client.upsert_entity(to_entity(value, partition, row), mode=UpdateMode.REPLACE)
 
     def _overwrite(self, batch: Sequence[Write]) -> None:
         entities = [to_entity(write.value, write.partition, write.row) for write in batch]

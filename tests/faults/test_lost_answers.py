@@ -9,7 +9,7 @@ from azure.core.exceptions import ServiceRequestError
 
 from shared.clock import Clock
 from shared.errors import ConflictError, TransientError
-from shared.runs.store import Lock
+from shared.runs.rows import Lock
 from shared.runs.tables import Delete, Table, Write, service
 from tests.support.windows import Losing, Unanswered
 from tests.support.workers import Workplace

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.runs.model import Mode
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from tests.support.links import PREFIX, PROFILE, VALUE, Home, Outcome, names, paired, person, row, street
 
 ALL, LINKS = names(range(8)), paired(range(8))

@@ -33,7 +33,8 @@ from shared.runs.model import (
     Task,
     TaskPhase,
 )
-from shared.runs.store import Lock, Pointer, Store
+from shared.runs.rows import Lock, Pointer, Progress
+from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import Connection
 
@@ -239,15 +240,26 @@ def test_a_round_that_is_over_replaces_nothing(store: Store, name: str) -> None:
 
 
 def test_the_last_move_of_any_task_counts(store: Store, name: str) -> None:
-    assert store.last_moved(name) is None
+    assert store.progress(name).moved is None
     store.moved(name, "a")
-    first = store.last_moved(name)
+    first = store.progress(name).moved
     store.moved(name, "b")
-    last = store.last_moved(name)
+    last = store.progress(name).moved
     assert first is not None
     assert last is not None
     assert first < last
     assert abs(last - datetime.now(UTC)) < timedelta(seconds=60)
+
+
+def test_how_far_a_run_is_comes_in_one_answer(store: Store, name: str) -> None:
+    store.begin_round(Run(name, "e"), [task(name, "a"), task(name, "link.contact/é")])
+    store.moved(name, "a")
+    store.asked_to_close(name, "link.contact/é")
+    found = store.progress(name)
+    assert found.tasks == store.tasks(name)
+    assert found.moved is not None
+    assert found.moved <= found.closing["link.contact/é"]
+    assert store.progress(f"{name}2") == Progress([], None, {})
 
 
 def test_a_run_is_shown_with_its_tasks_in_order_and_how_far_they_are(store: Store, name: str) -> None:

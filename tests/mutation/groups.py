@@ -18,7 +18,7 @@ GROUPS = {
         ("shared/dataverse/pace.py", "shared/dataverse/limiter.py"),
         ("pace", "pace_decisions", "limiter_slots", "dataverse_limiter", "dataverse_waits", "slowness"),
     ),
-    "send": Group(("shared/send.py",), ("send", "chunk_claims", "chunk_outcomes", "given_up")),
+    "send": Group(("shared/send.py", "shared/outcomes.py"), ("send", "chunk_claims", "chunk_outcomes", "given_up")),
     "plan": Group(("shared/plan.py",), ("plan", "planned_tables", "published_plans")),
     "decisions": Group(
         tuple(f"shared/runs/{name}.py" for name in ("reconcile", "outcome", "openings", "leftovers", "life")),
@@ -46,6 +46,7 @@ GROUPS = {
 LEFT_OUT = {
     "shared/runs/queues.py": "the SDK of Service Bus, tested against a real broker",
     "shared/runs/model.py": "values without decisions",
+    "shared/runs/rows.py": "values without decisions",
     "shared/linking/texts.py": "texts",
 }
 

@@ -49,9 +49,16 @@ GUARDS = (
         UNIT + "test_turns_of_runs.py::test_a_run_waits_while_another_one_has_the_environment",
     ),
     Guard(
+        "A closing whose message is lost is asked for again.",
+        "shared/runs/reconcile.py",
+        "if now - at < resend and not lost}",
+        "}",
+        UNIT + "test_reconcile.py::test_a_closing_is_asked_for_again_only_when_its_message_must_be_lost",
+    ),
+    Guard(
         "The lock changes with the run that has it, or neither does.",
         "shared/runs/store.py",
-        "        etags = self._runs.transact(writes)\n",
+        "        etags = [self._runs.write(writes[0])] if len(writes) == 1 else self._runs.transact(writes)\n",
         "        etags = [self._runs.write(one) for one in reversed(writes)][::-1]\n",
         UNIT + "test_turns_of_runs.py::test_who_ends_a_run_that_has_moved_on_changes_nothing",
     ),
@@ -283,7 +290,7 @@ GUARDS = (
     ),
     Guard(
         "Rows of a call that somebody may have sent before are uncertain, though they were refused now.",
-        "shared/send.py",
+        "shared/outcomes.py",
         "uncertain = fault.uncertain or place < self._interrupted",
         "uncertain = fault.uncertain",
         UNIT + "test_chunk_claims.py::test_who_takes_over_goes_on_where_the_outcome_is_not_known",
@@ -297,9 +304,9 @@ GUARDS = (
     ),
     Guard(
         "What another worker noted of a call without an outcome is left behind.",
-        "shared/send.py",
-        "known = {place: row for place, row in found.items() if place < self._chunk.sent}",
-        "known = dict(found)",
+        "shared/outcomes.py",
+        " if int(place) < chunk.sent}",
+        "}",
         UNIT + "test_chunk_outcomes.py::test_what_another_worker_noted_of_rows_without_an_outcome_is_left_behind",
     ),
     # -- outcomes ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from shared.runs.entities import from_entity
 from shared.runs.model import Mode, Phase, Run, Status, Task, TaskPhase
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from tests.simulation.days import ENVIRONMENT, MARKER, Day, profile_id
 from tests.simulation.organization import CONTACT, KEY, PROFILE, Organization
 from tests.simulation.strands import BrokenPromise

@@ -14,7 +14,8 @@ from shared.dataverse.limiter import Limiter
 from shared.delta import state
 from shared.runs import model, reconcile
 from shared.runs.model import Chunk, Run, Task
-from shared.runs.store import Lock, Pointer, Store
+from shared.runs.rows import Lock, Pointer
+from shared.runs.store import Store
 
 Patch = pytest.MonkeyPatch
 

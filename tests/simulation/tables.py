@@ -165,6 +165,10 @@ class Client:
         changed: dict[str, Any] = self._call(perform, writes=True)
         return changed
 
+    def upsert_entity(self, entity: Mapping[str, Any], **_: object) -> dict[str, Any]:
+        put: dict[str, Any] = self._call(lambda: self._storage.put(self._table, entity), writes=True)
+        return put
+
     def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
         def perform() -> list[dict[str, Any]]:
             for what, entity, *rest in operations:

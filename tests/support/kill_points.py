@@ -23,7 +23,8 @@ from shared.runs.messages import ChunkMessage, Step, TableMessage
 from shared.runs.model import LAST_STAGE, Chunk, Environment, Kind, Phase, Run, Status, Task, TaskPhase
 from shared.runs.queues import Queues
 from shared.runs.reconcile import Patience
-from shared.runs.store import Lock, Pointer, Store
+from shared.runs.rows import Lock, Pointer
+from shared.runs.store import Store
 from shared.services import Services
 from shared.settings import Settings
 from shared.throttling import Throttling

@@ -14,7 +14,8 @@ from shared.errors import LostBlobError
 from shared.runs import store
 from shared.runs.messages import ChunkMessage, TableMessage
 from shared.runs.model import Chunk, Environment, Kind, Phase, Run, Task, TaskPhase
-from shared.runs.store import Lock, Store
+from shared.runs.rows import Lock
+from shared.runs.store import Store
 from shared.services import Services
 from tests.simulation.tables import Service, Storage
 

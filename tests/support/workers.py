@@ -164,7 +164,7 @@ class Workshop:
         tables = (services.store._runs, services.store._tasks, services.store._chunks, services.store._state)
         for table in tables:
             name = table._client.table_name
-            fate.watch(table._client, name, "create_entity", "update_entity", "submit_transaction")
+            fate.watch(table._client, name, "create_entity", "update_entity", "upsert_entity", "submit_transaction")
         fate.watch(services.blobs._container, "blobs", "upload_blob")
         self._keep_to_the_tenant(services.store)
         return services
@@ -194,8 +194,10 @@ class Workshop:
         return next(iter(services.store.runs(self.tenant.environment, limit=1)), None)
 
     def ended(self, services: Services) -> bool:
+        if self.bag.letters:
+            return False
         runs = services.store.runs(self.tenant.environment)
-        return bool(runs) and not self.bag.letters and all(run.phase is Phase.ENDED for run in runs)
+        return bool(runs) and all(run.phase is Phase.ENDED for run in runs)
 
     def work(self, services: Services) -> None:
         """Deliver what is due; where nothing is, the clock goes on and the timers tick."""

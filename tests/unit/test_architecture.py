@@ -25,7 +25,7 @@ LAYERS = (
     {"shared.planning"},
     {"shared.keys", "shared.inputs", "shared.profiles", "shared.provision"},
     {"shared.aggregates"},
-    {"shared.reading"},
+    {"shared.reading", "shared.dispatch", "shared.outcomes"},
     {"shared.services", "shared.linking"},
     {"shared.organizations"},
     {"shared.throttling"},

@@ -269,7 +269,7 @@ def test_the_last_chunk_of_a_stage_lets_the_run_go_on(sender: Sender) -> None:
     sender.memory.clock.turn(7)
     sender.send(first)
     assert sender.memory.queues.asked == []
-    assert sender.memory.store.last_moved(RUN) == sender.memory.now
+    assert sender.memory.store.progress(RUN).moved == sender.memory.now
     sender.send(second)
     assert sender.memory.queues.asked == [f"close {PROFILES}"]
 

@@ -11,7 +11,7 @@ from shared import close
 from shared.runs import paths
 from shared.runs.messages import Step, TableMessage
 from shared.runs.model import Phase, Status, Task, TaskPhase
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from tests.support.memory import ENVIRONMENT, LEASE, NOW, PROFILES, RUN, Memory
 
 MESSAGE = TableMessage(Step.CLOSE, ENVIRONMENT, RUN, PROFILES)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.delta.counts import Counts
 from shared.runs.entities import from_entity, key, newest_first, to_entity
 from shared.runs.model import Chunk, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
-from shared.runs.store import Lock, Moved, Owner, Pointer
+from shared.runs.rows import Lock, Moved, Owner, Pointer
 
 SAFE = re.compile(r"[A-Za-z0-9._ =-]*")
 moments = st.none() | st.datetimes(timezones=st.just(UTC))

@@ -14,7 +14,7 @@ from shared.lake.manifest import Entity
 from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs.model import Kind, Run, Task
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.services import Services
 from shared.settings import OUTPUT_TABLES, Hydration, Settings, load
 from shared.tables import discovery

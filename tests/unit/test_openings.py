@@ -33,7 +33,7 @@ from shared.runs.reconcile import (
     observe,
     open_runs,
 )
-from shared.runs.store import Lock
+from shared.runs.rows import Lock
 
 NOW = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 PATIENCE = Patience(settle=120, whole_within=7200, resend=300)

@@ -155,7 +155,7 @@ def test_the_last_plan_lets_the_run_be_prepared(memory: Memory, planner: Planner
     planner.plan()
     assert memory.store.run(ENVIRONMENT, RUN).phase is Phase.PREPARING
     assert memory.queues.asked == ["prepare"]
-    assert memory.store.last_moved(RUN) == memory.clock.time
+    assert memory.store.progress(RUN).moved == memory.clock.time
 
 
 NOTHING = "Nothing of it was written or removed."

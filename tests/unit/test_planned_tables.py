@@ -22,7 +22,7 @@ from shared.lake.snapshot import Snapshot
 from shared.planning import Draft, Planning
 from shared.runs import paths
 from shared.runs.model import PROFILE_REMOVALS, PROFILES, Kind, Mode, Run, Task, TaskPhase
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.services import Services
 from shared.tables.rows import Rows
 from tests.support import planning

@@ -14,7 +14,7 @@ from shared.linking.rows import elsewhere, keys
 from shared.planning import Planning
 from shared.reading import Reading
 from shared.runs.model import Kind, Mode, Run, Task
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.services import Services
 from shared.settings import Settings, load
 from shared.settings.model import Removal

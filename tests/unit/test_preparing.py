@@ -42,7 +42,7 @@ def preparer(monkeypatch: pytest.MonkeyPatch) -> Preparer:
 
 def test_a_run_whose_lake_is_as_it_was_planned_is_sent(preparer: Preparer) -> None:
     preparer.memory.run(Phase.PREPARING)
-    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt", chunks=1))
     assert preparer.prepare() is Phase.SENDING
     assert preparer.made == 1
     assert preparer.memory.store.lock(ENVIRONMENT).last == RUN, "what runs before it held is judged anew"
@@ -60,14 +60,14 @@ def test_a_run_whose_lake_changed_is_not_sent(preparer: Preparer) -> None:
 def test_what_confirms_another_run_needs_no_look_at_the_lake(preparer: Preparer) -> None:
     preparer.memory.run(Phase.PREPARING, mode=Mode.CONFIRM)
     preparer.memory.fingerprint = "another one"
-    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt", chunks=1))
     assert preparer.prepare() is Phase.SENDING
     assert preparer.made == 0
 
 
 def test_of_two_workers_that_prepare_a_run_one_lets_it_be_sent(preparer: Preparer) -> None:
     preparer.memory.run(Phase.PREPARING)
-    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt", chunks=1))
 
     def other() -> None:
         with pytest.raises(ThrottledError, match="Another worker prepares the run"):
@@ -81,7 +81,7 @@ def test_of_two_workers_that_prepare_a_run_one_lets_it_be_sent(preparer: Prepare
 
 def test_who_prepares_a_run_for_longer_than_its_claim_lasts_does_not_let_it_be_sent(preparer: Preparer) -> None:
     preparer.memory.run(Phase.PREPARING)
-    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt", chunks=1))
 
     def other() -> None:
         preparer.meanwhile = lambda: None
@@ -96,7 +96,7 @@ def test_who_prepares_a_run_for_longer_than_its_claim_lasts_does_not_let_it_be_s
 
 def test_a_run_is_given_back_when_preparing_it_fails_for_the_moment(preparer: Preparer) -> None:
     preparer.memory.run(Phase.PREPARING)
-    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt"))
+    preparer.memory.chunk(preparer.memory.task(PROFILES, TaskPhase.PLANNED, attempt="attempt", chunks=1))
 
     def fail() -> None:
         preparer.meanwhile = lambda: None

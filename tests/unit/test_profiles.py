@@ -17,7 +17,7 @@ from shared.errors import RequirementError
 from shared.reading import Reading
 from shared.runs import paths
 from shared.runs.model import Kind, Run, Task, TaskPhase
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.services import Services
 from shared.settings import Hydration
 from shared.tables import rows, sql

@@ -66,10 +66,14 @@ def decide(
     *tasks: Task,
     open_stage: dict[str, int] | None = None,
     moved: datetime | None = None,
+    closing: dict[str, datetime] | None = None,
     paused: bool = False,
     lost: bool = False,
 ) -> list[Action]:
-    return reconcile(found, tasks, open_stage or {}, now=NOW, moved=moved, patience=PATIENCE, paused=paused, lost=lost)
+    return reconcile(
+        found, tasks, open_stage or {},
+        now=NOW, moved=moved, closing=closing, patience=PATIENCE, paused=paused, lost=lost,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, Phase.ENDED])
@@ -239,6 +243,22 @@ def test_chunks_are_sent_again_when_nothing_moved() -> None:
 def test_a_task_without_open_chunks_is_closed_by_one_worker() -> None:
     held = task("b", owner="w", lease_until=NOW + timedelta(seconds=1))
     assert decide(run(Phase.SENDING), task("a"), held, task("c", TaskPhase.ENDED)) == [SendClose(task("a"))]
+
+
+def test_a_closing_is_asked_for_again_only_when_its_message_must_be_lost() -> None:
+    tasks = [task("a"), task("b")]
+    assert decide(run(Phase.SENDING), *tasks, closing={"a": ago(299)}) == [SendClose(tasks[1])]
+    assert decide(run(Phase.SENDING), *tasks, closing={"a": ago(300)}) == list(map(SendClose, tasks))
+    assert decide(run(Phase.SENDING), *tasks, closing={"a": ago(1)}, lost=True) == list(map(SendClose, tasks))
+    assert decide(run(Phase.SENDING), *tasks, closing={"a": ago(1)}, paused=True) == [SendClose(tasks[1])]
+    stopped = run(Phase.SENDING, stopped="Canceled.", ends_as=Status.CANCELED)
+    assert decide(stopped, *tasks, closing={"a": ago(299)}) == [SendClose(tasks[1])]
+
+
+def test_asking_for_a_closing_does_not_put_off_what_else_was_lost() -> None:
+    sent = run(Phase.SENDING, stage=ROWS, dispatched=ROWS, updated=ago(300))
+    found = decide(sent, task("a"), task("b"), open_stage={"b": ROWS}, closing={"a": ago(1)})
+    assert found == [Dispatch(ROWS)]
 
 
 def test_a_run_whose_tasks_have_ended_ends() -> None:

@@ -13,7 +13,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from shared.errors import ConflictError, HydrationError, NotFoundError, TransientError
 from shared.runs.model import Chunk, Environment, Files, Kind, Phase, Run, Task
-from shared.runs.store import NAMES, Pointer, Store
+from shared.runs.rows import Pointer, Progress
+from shared.runs.store import NAMES, Store
 from shared.runs.tables import Table, Write
 from tests.integration.test_store import (  # noqa: F401  the same facts, collected here for this store
     test_a_chunk_moves_from_open_to_done_once,
@@ -79,21 +80,28 @@ def test_a_round_that_begins_twice_at_once_conflicts(memory: Memory) -> None:
 
 
 def test_the_last_move_of_any_task_of_the_run_counts(memory: Memory) -> None:
-    assert memory.store.last_moved("r") is None
+    assert memory.store.progress("r").moved is None
     memory.store.moved("r", "a")
     memory.clock.turn(5)
     memory.store.moved("r", "b")
     memory.clock.turn(5)
     memory.store.moved("r2", "a")
-    assert memory.store.last_moved("r") == NOW + timedelta(seconds=5)
+    assert memory.store.progress("r").moved == NOW + timedelta(seconds=5)
     memory.store.moved("r", "a")
-    assert memory.store.last_moved("r") == NOW + timedelta(seconds=10)
+    assert memory.store.progress("r").moved == NOW + timedelta(seconds=10)
 
 
-def test_tasks_and_their_moves_are_told_apart(memory: Memory) -> None:
+def test_tasks_their_moves_and_their_closings_are_told_apart(memory: Memory) -> None:
     memory.store.moved("r", "a")
-    memory.store.save_task(Task("r", "a", "a", Kind.TABLE, "a"))
-    assert [task.key for task in memory.store.tasks("r")] == ["a"]
+    saved = memory.store.save_task(Task("r", "a", "a", Kind.TABLE, "a"))
+    memory.clock.turn(5)
+    memory.store.asked_to_close("r", "a/b")
+    memory.store.asked_to_close("r2", "a")
+    assert memory.store.tasks("r") == [saved]
+    assert memory.store.progress("r") == Progress([saved], NOW, {"a/b": NOW + timedelta(seconds=5)})
+    memory.clock.turn(5)
+    memory.store.asked_to_close("r", "a/b")
+    assert memory.store.progress("r").closing == {"a/b": NOW + timedelta(seconds=10)}
 
 
 def test_all_pointers_of_an_organization_are_those_of_every_prefix(memory: Memory) -> None:

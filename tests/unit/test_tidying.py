@@ -15,7 +15,7 @@ from shared.blobs import Blobs
 from shared.errors import ConflictError, TransientError
 from shared.runs import paths
 from shared.runs.model import Run
-from shared.runs.store import Pointer
+from shared.runs.rows import Pointer
 from shared.services import Services
 
 

@@ -7,7 +7,7 @@ import pytest
 from shared import lifecycle
 from shared.errors import ConflictError
 from shared.runs.model import Mode, Phase, Run, Status, TaskPhase
-from shared.runs.store import Lock, Pointer
+from shared.runs.rows import Lock, Pointer
 from tests.support.memory import ENVIRONMENT, PROFILES, RUN, Memory
 
 OTHER = "20261122T110000000000-abcdef"
