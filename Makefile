@@ -19,7 +19,6 @@ check: setup  ## style and types only
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
-	$(PYTHON) -m mypy --explicit-package-bases tests
 
 docs: setup  ## what is made from the code: docs/tables.md, and the diagrams of docs/runs.md
 	$(PYTHON) -m local.tables_page

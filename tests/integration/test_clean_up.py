@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import pytest
 
+from local.stack import Stack
 from shared import close, confirm, lifecycle, reports, retention, views
 from shared.delta import rejects
 from shared.errors import GoneError, HydrationError, NotFoundError, OvertakenError
@@ -29,9 +30,9 @@ REFUSED = {row(3): LOST}
 
 
 @pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def _home(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """One environment: what a test leaves is where the next one begins."""
-    with street(tmp_path_factory.mktemp("tidy"), 1) as found:
+    with street(bare_stack, tmp_path_factory.mktemp("tidy"), 1) as found:
         home = found.home()
         home.seed("contact", map(row, range(10)))
         first = home.land(names(ALL), contact=paired([0, 1]))

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from local.stack import Stack
 from shared import confirm, lifecycle, start
 from shared.errors import ConfigurationError, NotFoundError, OvertakenError
 from shared.runs.messages import Step, TableMessage
@@ -22,8 +23,8 @@ HELD = "AlternateKey"
 
 
 @pytest.fixture(scope="module", name="place")
-def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    with workplace(tmp_path_factory.mktemp("confirm"), people=20) as found:
+def _place(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    with workplace(bare_stack, tmp_path_factory.mktemp("confirm"), people=20) as found:
         yield found
 
 

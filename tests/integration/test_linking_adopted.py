@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.stack import Stack
 from shared.runs.model import Mode
 from tests.support.links import LOOKUP, PROFILE, Home, Street, names, paired, person, row, street
 from tests.support.local_dataverse import column, lookup, table
@@ -15,8 +16,8 @@ ALL, LINKS = names(range(ROWS)), paired(range(ROWS))
 
 
 @pytest.fixture(scope="module", name="lane")
-def _lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with street(tmp_path_factory.mktemp("adopted"), 2) as found:
+def _lane(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with street(bare_stack, tmp_path_factory.mktemp("adopted"), 2) as found:
         yield found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.stack import Stack
 from shared.runs.model import Mode
 from tests.support.links import PROFILE, Home, Outcome, names, paired, person, row, street
 
@@ -18,9 +19,9 @@ LEFT = [0, 2, 3, 5, 7, 8, 9]  # nobody is 9
 
 
 @pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def _home(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """One environment: what a test leaves is where the next one begins."""
-    with street(tmp_path_factory.mktemp("again"), 1) as found:
+    with street(bare_stack, tmp_path_factory.mktemp("again"), 1) as found:
         home = found.home()
         home.seed("contact", map(row, range(10)))
         yield home

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.stack import Stack
 from shared.runs.model import Mode
 from tests.support.lakes import Entity
 from tests.support.links import PROFILE, WITHOUT_KEYS, Home, Links, Outcome, names, paired, person, row, street
@@ -18,8 +19,8 @@ WORK_FOR = {row(10): person(0), row(11): person(0), row(12): person(2)}
 
 
 @pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with street(tmp_path_factory.mktemp("businesses"), 1, CONFIG, audience="businesses") as found:
+def _home(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with street(bare_stack, tmp_path_factory.mktemp("businesses"), 1, CONFIG, audience="businesses") as found:
         home = found.home()
         home.seed("account", map(row, range(4)), column="name")
         home.seed("contact", map(row, range(10, 15)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from local.stack import Stack
 from shared.runs.model import Mode
 from shared.runs.rows import Pointer
 from tests.support.links import PREFIX, PROFILE, VALUE, Home, Outcome, names, paired, person, row, street
@@ -17,9 +18,9 @@ THERE = {one: profile for one, profile in LINKS.items() if one not in ABSENT}
 
 
 @pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def _home(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Two of the unified contacts are not in Dataverse, and one more that is there is not unified."""
-    with street(tmp_path_factory.mktemp("drift"), 1) as found:
+    with street(bare_stack, tmp_path_factory.mktemp("drift"), 1) as found:
         home = found.home()
         home.seed("contact", map(row, [*range(6), 9]))
         yield home

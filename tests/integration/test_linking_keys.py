@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from local.stack import Stack
 from shared.runs.model import Mode
 from tests.support.links import LOOKUP, PROFILE, WITHOUT_KEYS, Home, Outcome, Street, names, paired, person, row, street
 from tests.support.local_dataverse import column, label, table
@@ -30,8 +31,8 @@ ALL = names(range(4))
 
 
 @pytest.fixture(scope="module", name="lane")
-def _lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with street(tmp_path_factory.mktemp("keys"), 2, CONFIG) as found:
+def _lane(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with street(bare_stack, tmp_path_factory.mktemp("keys"), 2, CONFIG) as found:
         yield found
 
 

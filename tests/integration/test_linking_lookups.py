@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.stack import Stack
 from tests.support.links import LOOKUP, PROFILE, Home, Street, names, paired, person, row, street
 from tests.support.local_dataverse import lookup
 
 
 @pytest.fixture(scope="module", name="lane")
-def _lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with street(tmp_path_factory.mktemp("lookups"), 4) as found:
+def _lane(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with street(bare_stack, tmp_path_factory.mktemp("lookups"), 4) as found:
         yield found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.stack import Stack
 from shared.runs.model import Mode
 from tests.support.links import LOOKUP, PROFILE, Home, Outcome, names, paired, person, row, street
 
@@ -22,8 +23,8 @@ GONE = (10, 11)
 
 
 @pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with street(tmp_path_factory.mktemp("writes"), 1) as found:
+def _home(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with street(bare_stack, tmp_path_factory.mktemp("writes"), 1) as found:
         home = found.home()
         home.seed("contact", map(row, range(12)))  # the rows 12 and 13 are missing
         yield home

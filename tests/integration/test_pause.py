@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from local.stack import Stack
 from shared import deliver, lifecycle, pause, views
 from shared.errors import NotFoundError
 from shared.runs.model import Environment, Mode, Phase, Status
@@ -18,8 +19,8 @@ BEGUN = [Phase.STARTING, Phase.PLANNING, Phase.PREPARING, Phase.SENDING]
 
 
 @pytest.fixture(scope="module", name="place")
-def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    with workplace(tmp_path_factory.mktemp("pause"), people=20) as found:
+def _place(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    with workplace(bare_stack, tmp_path_factory.mktemp("pause"), people=20) as found:
         yield found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from local.stack import Stack
 from shared import reports
 from tests.support.lakes import Entity
 from tests.support.links import KEYS, PROFILE, Home, Outcome, person, row, street
@@ -18,9 +19,9 @@ FEW = {number: number for number in range(3)}
 
 
 @pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def _home(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """One environment: what a test leaves is where the next one begins."""
-    with street(tmp_path_factory.mktemp("refused"), 1) as found:
+    with street(bare_stack, tmp_path_factory.mktemp("refused"), 1) as found:
         home = found.home()
         home.seed("contact", [row(0)])
         first = land(home, FEW)

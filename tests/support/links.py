@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from shared.views import run_with_tasks
 from tests.support.lakes import Entity, write_lake
 from tests.support.local_dataverse import Api, close
 from tests.support.one_duckdb import one_duckdb
-from tests.support.tenants import Tenant
+from tests.support.tenants import Tenant, next_number
 from tests.support.workers import Workshop, settings_of
 
 PREFIX = "msdynci"
@@ -260,39 +260,43 @@ class Street:
     settings: Settings
     root: Path
     closing: ExitStack
-    free: list[int]
+    free: dict[int, Tenant]  # by the number of its CRM
 
     def home(self) -> Home:
         """An environment that nobody has worked for yet."""
-        number = self.free.pop(0)
+        number, tenant = next(iter(self.free.items()))
+        del self.free[number]
         folder = self.root / f"home{number}"
         folder.mkdir()
-        tenant = Tenant(number, folder)
+        tenant = replace(tenant, root=folder)
         workshop = self.closing.enter_context(Workshop(self.stack, self.settings, tenant))
         api = OfStack(self.stack, tenant.organization)
         return Home(self.stack, workshop, workshop.worker(), api, folder, f"CRM{number}")
 
 
 @contextmanager
-def street(root: Path, homes: int, config: str = WITHOUT_KEYS, audience: str = "individuals") -> Iterator[Street]:
-    """Start a stack without a host for so many environments. `config`: more of hydration.toml."""
-    parts = [config]
-    for number in range(homes):
-        tenant = Tenant(number, root)
+def street(
+    stack: Stack, root: Path, homes: int, config: str = WITHOUT_KEYS, audience: str = "individuals"
+) -> Iterator[Street]:
+    """So many environments on a stack without a host. `config`: more of hydration.toml; their CRMs are numbered from 0.
+
+    Other streets may stand on the same stack.
+    """
+    parts, tenants = [config], {number: Tenant(next_number(), root) for number in range(homes)}
+    for number, tenant in tenants.items():
         url = f'"https://{tenant.organization}"'
         parts.append(f'[environments."{tenant.environment}"]\ndataverse_url = {url}\naudience = "{audience}"\n')
         parts.append(f"[data_sources.CRM{number}]\ndataverse = {url}\n")
     (root / "hydration.toml").write_text("\n".join(parts), encoding="utf-8")
     with (
-        Stack(root / "stack", root / "hydration.toml", host=False) as stack,
         one_duckdb(),
         pytest.MonkeyPatch.context() as patch,
         ExitStack() as closing,
     ):
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             patch.setenv(name, stack.settings[name])
-        settings = settings_of(stack)
+        settings = settings_of(stack, root / "hydration.toml")
         Store(settings.status_storage, Clock()).create_tables()
         Blobs(settings).create_container()
         closing.callback(close, stack.dataverse_url)
-        yield Street(stack, settings, root, closing, list(range(homes)))
+        yield Street(stack, settings, root, closing, tenants)

@@ -6,6 +6,7 @@ A data source belongs to one organization, so each environment's CRM has a name 
 from __future__ import annotations
 
 import io
+import itertools
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +27,14 @@ PROCESSES = ("unification", "matching", "segments")
 SUBJECTS = {name: name for name in ("CustomerProfile", "AlternateKey", "SegmentMembership")} | LINKED
 """Tasks by name, with the name that the oracle knows them by."""
 COUNTS = ("created", "changed", "unchanged", "removed", "writes", "rejected", "missing", "held")
+
+
+_NUMBERS = itertools.count()
+
+
+def next_number() -> int:
+    """A number that no tenant of this process has, for tenants on a stack that many tests share."""
+    return next(_NUMBERS)
 
 
 @dataclass(frozen=True)

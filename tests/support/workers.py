@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +41,7 @@ from shared.views import run_with_tasks
 from tests.support.campaigns import SOAK, size
 from tests.support.fates import Fate
 from tests.support.one_duckdb import one_duckdb
-from tests.support.tenants import Tenant, configuration, write_sample
+from tests.support.tenants import Tenant, configuration, next_number, write_sample
 
 __all__ = ["LEASE_SECONDS", "SOAK", "TENANTS", "Bag", "Letter", "Workplace", "Workshop", "settings_of", "workplace"]
 
@@ -247,17 +246,16 @@ class Workshop:
 
 @dataclass
 class Workplace:
-    """One stack without a host, and as many tenants as are asked for."""
+    """A stack without a host, and as many tenants on it as are asked for."""
 
     stack: Stack
     root: Path
-    _numbers: Iterator[int] = field(default_factory=count)
 
     def workshop(
         self, bag: Bag | None = None, draw: random.Random | None = None, *, settings: Mapping[str, str] | None = None
     ) -> Workshop:
         """A workshop for the next tenant, its rows in Dataverse. `settings`: app settings that are others for it."""
-        tenant = Tenant(next(self._numbers), self.root, lacks=4)
+        tenant = Tenant(next_number(), self.root, lacks=4)
         tenant.seed(self.stack)
         config = self.root / f"tenant{tenant.number}" / "hydration.toml"
         config.write_text(configuration([tenant]), encoding="utf-8")
@@ -266,12 +264,10 @@ class Workplace:
 
 
 @contextmanager
-def workplace(root: Path, people: int) -> Iterator[Workplace]:
-    """Start the stack. A quarter of the contacts in the lake are not in Dataverse."""
+def workplace(stack: Stack, root: Path, people: int) -> Iterator[Workplace]:
+    """Tenants on a stack without a host. A quarter of the contacts in the lake are not in Dataverse."""
     write_sample(root, people)
-    config = root / "hydration.toml"
-    config.write_text(configuration([Tenant(0, root)]), encoding="utf-8")
-    with Stack(root / "stack", config, host=False) as stack, one_duckdb(), pytest.MonkeyPatch.context() as patch:
+    with one_duckdb(), pytest.MonkeyPatch.context() as patch:
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             patch.setenv(name, stack.settings[name])
         settings = settings_of(stack)
