@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +42,20 @@ def tasks(workshop: Workshop, services: Services) -> dict[str, dict[str, Any]]:
     return {task["name"]: task for task in workshop.told(services)["tasks"]}
 
 
+@contextmanager
+def held_up(workshop: Workshop, call: int) -> Iterator[Services]:
+    """While a worker stands still with the answer of a call in its hands: another one. The first then goes on."""
+    fate = Fate(call, held_up=True, of="UpsertMultiple")
+    with ThreadPoolExecutor(1) as threads:
+        work = threads.submit(workshop.work_to_the_end, workshop.worker(fate))
+        try:
+            assert fate.reached.wait(60), fate.calls
+            yield workshop.worker()
+        finally:
+            fate.released.set()
+        work.result(timeout=60)
+
+
 def finish(workshop: Workshop, services: Services, day: int) -> None:
     """The same files once more bring everything to Dataverse that the canceled run left."""
     workshop.work_to_the_end(services)
@@ -75,20 +91,13 @@ def test_a_run_that_has_not_begun_to_send_ends_at_once(workplace: Workplace, pha
 @pytest.mark.parametrize("point", [1, 2] if SOAK else [2])
 def test_each_worker_sends_no_more_than_the_call_it_is_in(workplace: Workplace, point: int) -> None:
     """One is held up with the answer of a call in its hands; the run is canceled; it goes on."""
-    with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
+    with workplace.workshop() as workshop:
         workshop.land(1)
-        fate = Fate(point, held_up=True, of="UpsertMultiple")
-        work = threads.submit(workshop.work_to_the_end, workshop.worker(fate))
-        try:
-            assert fate.reached.wait(60), fate.calls
-            services = workshop.worker()
+        with held_up(workshop, point) as services:
             run = newest(workshop, services)
             before = workshop.tenant.written(workshop.stack)
             assert cancel.cancel(services, run.id, REASON).phase is Phase.SENDING, "a worker is in a call"
             assert "is finished; nothing more is sent" in workshop.told(services)["detail"]
-        finally:
-            fate.released.set()
-        work.result(timeout=60)
         assert workshop.tenant.written(workshop.stack) == before
         told = workshop.told(services)
         assert told["status"] == "Canceled", told
@@ -102,13 +111,9 @@ def test_each_worker_sends_no_more_than_the_call_it_is_in(workplace: Workplace, 
 
 
 def test_a_chunk_whose_worker_is_gone_is_concluded_when_its_claim_has_lapsed(workplace: Workplace) -> None:
-    with workplace.workshop() as workshop, ThreadPoolExecutor(1) as threads:
+    with workplace.workshop() as workshop:
         workshop.land(1)
-        fate = Fate(1, held_up=True, of="UpsertMultiple")
-        work = threads.submit(workshop.work_to_the_end, workshop.worker(fate))
-        try:
-            assert fate.reached.wait(60)
-            services = workshop.worker()
+        with held_up(workshop, 1) as services:
             run = cancel.cancel(services, newest(workshop, services).id)
             deliver.reconcile(services)
             assert newest(workshop, services).phase is Phase.SENDING
@@ -116,9 +121,6 @@ def test_a_chunk_whose_worker_is_gone_is_concluded_when_its_claim_has_lapsed(wor
             deliver.reconcile(services)
             for task in services.store.tasks(run.id):
                 assert not services.store.open_chunks(task, up_to=LAST_STAGE)
-        finally:
-            fate.released.set()
-        work.result(timeout=60)
         assert tasks(workshop, services)["CustomerProfile"]["uncertain"] == 8
         finish(workshop, services, 1)
 

@@ -5,44 +5,12 @@ import pytest
 
 from shared.dataverse.limiter import Limiter, News
 from shared.errors import ThrottledError
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-class Others:
-    """Other workers: what they were told, and what they say next."""
-
-    def __init__(self) -> None:
-        self.told: list[float] = []
-        self.news: list[News] = []
-
-    def tell(self, seconds: float) -> None:
-        self.told.append(seconds)
-
-    def hear(self) -> News | None:
-        return self.news.pop(0) if self.news else None
+from tests.support.limiting import Clock, Others, limiter
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-def limiter(clock: Clock, start: int = 8, **options: object) -> Limiter:
-    return Limiter(start, clock=clock, sleep=clock.sleep, **options)  # type: ignore[arg-type]
 
 
 def test_a_429_halves_once_for_all_requests_under_way(clock: Clock) -> None:

@@ -10,21 +10,7 @@ import pytest
 
 from shared.dataverse.limiter import Limiter, News
 from shared.errors import ThrottledError
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+from tests.support.limiting import Clock, Others, limiter
 
 
 class Told:
@@ -45,26 +31,9 @@ class Told:
         return True
 
 
-class Others:
-    """Other workers, who say one thing after the other."""
-
-    def __init__(self, *news: News) -> None:
-        self.news = list(news)
-
-    def tell(self, _: float) -> None:
-        """Nobody listens."""
-
-    def hear(self) -> News | None:
-        return self.news.pop(0) if self.news else None
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-def limiter(clock: Clock, start: int = 8, **options: Any) -> Limiter:
-    return Limiter(start, clock=clock, sleep=clock.sleep, **options)
 
 
 @pytest.fixture
