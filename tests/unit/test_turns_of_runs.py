@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from shared import lifecycle
 from shared.errors import ConflictError
+from shared.runs import openings
 from shared.runs.model import Mode, Phase, Run, Status, TaskPhase
 from shared.runs.rows import Lock, Pointer
-from tests.support.memory import ENVIRONMENT, PROFILES, RUN, Memory
+from tests.support.memory import ENVIRONMENT, LEASE, PROFILES, RUN, Memory
 
 OTHER = "20261122T110000000000-abcdef"
 
@@ -96,3 +99,28 @@ def test_a_run_of_an_environment_that_is_configured_no_more_ends_and_says_why(me
     ended = memory.store.run(ENVIRONMENT, OTHER)
     assert (ended.phase, ended.status) == (Phase.ENDED, Status.SKIPPED)
     assert ended.detail.startswith(f"Not configured: the lake has a folder ci_{ENVIRONMENT}, hydration.toml has no")
+
+
+def test_what_waits_for_an_environment_that_left_the_configuration_ends_and_says_so(memory: Memory) -> None:
+    """Nobody would ever start it; and one run tells of the folder, however often it is looked at."""
+    memory.run(Phase.WAITING, mode=Mode.VERIFY)
+    cast("Any", memory.services.settings.hydration.environments).clear()
+    for _ in range(2):
+        assert lifecycle.look(memory.services, ENVIRONMENT) == "not configured"
+        told, waited = sorted(memory.store.runs(ENVIRONMENT), key=lambda run: run.id == RUN)
+        assert (waited.phase, waited.status) == (Phase.ENDED, Status.SKIPPED)
+        assert waited.detail == openings.no_longer_configured(ENVIRONMENT)
+        assert (told.phase, told.status) == (Phase.ENDED, Status.SKIPPED)
+    assert memory.queues.asked == []
+
+
+def test_a_closing_is_asked_for_once_and_again_when_its_message_must_be_lost(memory: Memory) -> None:
+    """Every look would ask for it, and each of its messages reads the run and the task."""
+    memory.run(Phase.SENDING)
+    memory.task(phase=TaskPhase.PLANNED, attempt="attempt")
+    for _ in range(3):
+        lifecycle.advance(memory.services, ENVIRONMENT, RUN)
+    assert memory.queues.asked == [f"close {PROFILES}"]
+    memory.clock.turn(LEASE)
+    lifecycle.advance(memory.services, ENVIRONMENT, RUN)
+    assert memory.queues.asked == [f"close {PROFILES}"] * 2
