@@ -18,7 +18,10 @@ GROUPS = {
         ("shared/dataverse/pace.py", "shared/dataverse/limiter.py"),
         ("pace", "pace_decisions", "limiter_slots", "dataverse_limiter", "dataverse_waits", "slowness"),
     ),
-    "send": Group(("shared/send.py", "shared/outcomes.py"), ("send", "chunk_claims", "chunk_outcomes", "given_up")),
+    "send": Group(
+        ("shared/send.py", "shared/outcomes.py", "shared/dispatch.py"),
+        ("send", "chunk_claims", "chunk_outcomes", "given_up", "dispatch"),
+    ),
     "plan": Group(("shared/plan.py",), ("plan", "planned_tables", "published_plans")),
     "decisions": Group(
         tuple(f"shared/runs/{name}.py" for name in ("reconcile", "outcome", "openings", "leftovers", "life")),
