@@ -19,6 +19,7 @@ from shared.errors import ConfigurationError, HydrationError
 QUEUES = ("hydration-tables", "hydration-upserts", "hydration-backstamps")
 SERVICES = ("azurite", "broker", "dataverse")
 LOCK_SECONDS = "5"  # of the broker's messages; minutes in the cloud
+MAX_DELIVERIES = "10"  # of a message until it is a dead letter, as in the cloud
 # Everything that waits is short, so that a killed host's work is taken up within seconds.
 TIMINGS = {
     "HYDRATION_LEASE_SECONDS": "10",
@@ -184,7 +185,8 @@ class Stack:
             return azurite.begin(self.root / "azurite", self._log("azurite"), self._ports)
         options = ["--port", str(self._ports[name])]
         if name == "broker":
-            options += ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS, "--queue", *QUEUES]
+            options += ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS]
+            options += ["--max-deliveries", MAX_DELIVERIES, "--queue", *QUEUES]
         else:
             options += ["--db", str(self.root / "dataverse"), "--profile", self._profile]
             options += ["--identity-header", self._identity]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from shared import claims, deliver, plan, prepare, send, tasks, throttling
+from shared import claims, deliver, outcomes, plan, prepare, tasks, throttling
 from shared.dataverse import batch, client, metadata, privileges
 from shared.dataverse.schema import Schema
 from shared.delta import compare, engine, rejects, source
@@ -27,11 +27,24 @@ from tests.simulation.days import MARKER
 from tests.simulation.parts import Connections
 from tests.simulation.strands import BrokenPromise
 from tests.simulation.tables import Row, Service
-from tests.simulation.world import Names
 
 BRAKE_ROWS, CHUNK_ROWS = 2, 3
 """So low that a few rows are braked, and fill several chunks."""
 _MOST_SNAPSHOTS = 500
+
+
+class _Names:
+    """uuid4, but the same in every history of the same events. `of` says whom it names."""
+
+    def __init__(self, of: str) -> None:
+        self._of = of
+
+    def uuid4(self) -> Any:
+        world = Connections.world
+        if self._of == "plan" and world.current:
+            return SimpleNamespace(hex=world.attempt(world.current.task))
+        world.numbers[self._of] += 1
+        return SimpleNamespace(hex=f"{self._of[:6]:_<6}{world.numbers[self._of]:06}")
 
 
 class _NoThread:
@@ -77,8 +90,14 @@ def surroundings() -> Iterator[None]:
         _definitions(patch)
         _remembered(patch)
         patch.setattr(claims, "threading", SimpleNamespace(Lock=Lock, Event=Event, Thread=_NoThread))
-        for module, of in ((plan, "plan"), (send, "send"), (openings, "run"), (runs_tables, "mark"), (batch, "batch")):
-            patch.setattr(module, "uuid", Names(of), raising=False)
+        for module, of in (
+            (plan, "plan"),
+            (outcomes, "send"),
+            (openings, "run"),
+            (runs_tables, "mark"),
+            (batch, "batch"),
+        ):
+            patch.setattr(module, "uuid", _Names(of))
         listener = _Listener()
         patch.setattr(logging.Logger, "callHandlers", lambda _, record: listener.emit(record))  # thousands of lines
         patch.setattr(logging.getLogger("shared"), "level", logging.INFO)

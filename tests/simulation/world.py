@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -193,7 +192,10 @@ class World:
         if what == "refuse" or self.troubles[kind] > 0:
             self.troubles[kind] -= what != "refuse"
             return self._trouble(kind, lost=False)
+        told = delivery.worker.told_until
         found = perform()
+        if what == "lose" and writes:
+            delivery.worker.told_until = told  # no answer, no Retry-After
         if what == "kill after" or (what == "hold after" and kind != "dataverse"):
             self._stop(delivery, what.removesuffix(" after"))
         if what == "lose" and writes:
@@ -221,9 +223,13 @@ class World:
     def _under_way(self, delivery: Delivery, perform: Callable[[], Any]) -> Any:
         """A request that takes long. After its time limit there is no answer, whether it was carried out or not."""
         since, carried_out = self.now, delivery.calls % 2 == 0
+        told = delivery.worker.told_until
         found = perform() if carried_out else None
+        said = delivery.worker.told_until
         self._hold(delivery)
         if self.now - since > timedelta(seconds=SETTINGS.dataverse_timeout_seconds):
+            if delivery.worker.told_until == said:  # its other calls have heard nothing since
+                delivery.worker.told_until = told  # no answer, no Retry-After
             raise httpx.ReadTimeout("no answer")
         return found if carried_out else perform()
 
@@ -291,17 +297,3 @@ class World:
         """The run that has the environment."""
         lock = self.storage.get("HydrationRuns", ENVIRONMENT, "lock")
         return str(lock["run"]) if lock else ""
-
-
-class Names:
-    """uuid4, but the same in every history of the same events. `of` says whom it names."""
-
-    def __init__(self, of: str) -> None:
-        self._of = of
-
-    def uuid4(self) -> Any:
-        world = Connections.world
-        if self._of == "plan" and world.current:
-            return SimpleNamespace(hex=world.attempt(world.current.task))
-        world.numbers[self._of] += 1
-        return SimpleNamespace(hex=f"{self._of[:6]:_<6}{world.numbers[self._of]:06}")
