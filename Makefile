@@ -9,11 +9,11 @@ demo: setup  ## a day and the next one, from files to Dataverse
 up: setup  ## the local stack stays up
 	@$(PYTHON) -m local up
 
-# The longest files come first. Tests with processes of their own wait much: three workers keep two cores busy.
+# The longest files come first. Tests with processes of their own wait much: four workers keep two cores busy.
 test: check  ## everything that is checked; the tests of one file stay together
 	$(PYTHON) -m pytest tests/faults tests/simulation tests/unit/test_link_histories.py tests/clients \
 		tests/integration tests/mutation tests/unit \
-		--numprocesses 3 --dist loadfile --no-loadscope-reorder
+		--numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## style and types only
 	$(PYTHON) -m ruff check

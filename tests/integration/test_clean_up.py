@@ -294,7 +294,8 @@ def test_after_the_time_only_the_newest_run_and_the_states_of_today_are_left(hom
     assert [run.id for run in home.services.store.runs(home.environment)] == [newest.id]
     pointers = home.services.store.all_pointers(newest.organization_id)
     named = {path for pointer in pointers for path in (pointer.path, pointer.refused) if path}
-    assert {path for path, _ in home.services.blobs.list("")} == named
+    ours = (home.environment, newest.organization_id)  # others have environments on the same stack
+    assert {path for path, _ in home.services.blobs.list("") if any(one in path for one in ours)} == named
     assert home.services.store.chunks(home.services.store.task(newest.id, "link.contact")) == []
     with pytest.raises(NotFoundError, match=r"There is no run .* Runs are kept for 30 days"):
         views.find_run(home.services, refused.id)
