@@ -67,7 +67,7 @@ class Promises:
         if number < world.numbers["sent"]:
             raise BrokenPromise(f"The run {run['id']} brings an older snapshot than the one before.")
         world.numbers["sent"] = number
-        stood_still = world.held or (world.current is not None and world.current.strand is not None)
+        stood_still = world.held or (world.current is not None and world.current.stood_still)
         late = world.now - lake.changed > timedelta(minutes=1) and not stood_still
         if late and run["fingerprint"] != lake.fingerprint:
             raise BrokenPromise(f"The run {run['id']} sends what the lake does not hold any more.")

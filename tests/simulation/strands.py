@@ -52,6 +52,7 @@ class Delivery:
     after_stop: int = 0  # requests that it sent after its run was stopped
     dead: bool = False
     strand: Strand | None = None
+    stood_still: bool = False
 
 
 class Strand:

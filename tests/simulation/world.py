@@ -214,6 +214,7 @@ class World:
 
     def _hold(self, delivery: Delivery) -> None:
         self.held.append(delivery)
+        delivery.stood_still = True
         self.current = None
         assert delivery.strand is not None
         delivery.strand.hold()
