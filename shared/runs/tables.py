@@ -33,6 +33,7 @@ from shared.settings import Connection
 T = TypeVar("T")
 
 TRANSACTION_LIMIT = 100
+_PAGE = 1_000  # rows; a query that asks for more at once is refused
 _MARK = "written"  # the property that names the write
 _TIMEOUTS = {"connection_timeout": 20.0, "read_timeout": 60.0}  # seconds; a claim must outlast them
 _CONFLICTS = frozenset({404, 409, 412})  # of a transaction
@@ -96,8 +97,9 @@ class Table:
         self, kind: Callable[[str], type[T]], condition: str, limit: int | None, values: dict[str, Any]
     ) -> list[T]:
         found: list[T] = []
+        size = None if limit is None else min(limit, _PAGE)
         with _translated():
-            pages = self._client.query_entities(condition, parameters=values, results_per_page=limit).by_page()
+            pages = self._client.query_entities(condition, parameters=values, results_per_page=size).by_page()
             for page in pages:
                 found += [from_entity(kind(one["RowKey"]), one, one.metadata["etag"]) for one in page]
                 if limit is not None and len(found) >= limit:
@@ -174,7 +176,7 @@ class Table:
         """Delete rows whatever stands in them, at most so many; how many. Raises ConflictError where others do too."""
         with _translated():
             pages = self._client.query_entities(
-                condition, parameters=values, select=["PartitionKey", "RowKey"], results_per_page=min(most, 1_000)
+                condition, parameters=values, select=["PartitionKey", "RowKey"], results_per_page=min(most, _PAGE)
             )
             found = [(row["PartitionKey"], row["RowKey"]) for row in islice(pages, most)]
             for _, rows in groupby(found, key=lambda row: row[0]):

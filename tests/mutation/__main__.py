@@ -66,6 +66,7 @@ def _run(name: str, *, again: bool, sample: bool) -> None:
     else:
         trees.copy(tree)
     _configure(tree, GROUPS[name])
+    _lend_packages(tree)
     program = Path(sys.executable).with_name("mutmut")
     command = [
         str(program),
@@ -80,10 +81,17 @@ def _run(name: str, *, again: bool, sample: bool) -> None:
     _keep(tree, before | {one.name: one.code for one in _read(tree) if not again or one.name in set(alive)})
 
 
+def _lend_packages(tree: Path) -> None:
+    """Let tests in the folder that mutmut works in start Azurite."""
+    packages = tree / "mutants" / "node_modules"
+    packages.parent.mkdir(exist_ok=True)
+    if not packages.exists():
+        packages.symlink_to(trees.ROOT / "node_modules")
+
+
 def _configure(tree: Path, group: Group) -> None:
-    tests = [f"tests/unit/test_{test}.py" for test in group.tests]
-    selection = [test for test in tests if (tree / test).exists()]
-    selection += [argument for slow in SLOW if slow.split("::")[0] in tests for argument in ("--deselect", slow)]
+    selection = list(group.files)
+    selection += [argument for slow in SLOW if slow.split("::")[0] in group.files for argument in ("--deselect", slow)]
     project = (trees.ROOT / "pyproject.toml").read_text("utf-8")
     (tree / "pyproject.toml").write_text(project + _settings(group, selection), "utf-8")
 

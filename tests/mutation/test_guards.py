@@ -1,4 +1,4 @@
-"""Every guard against losing rows is held by a test that fails without it."""
+"""Every guard against losing rows is held by a test that fails without it, and nothing is left out of the mutants."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation import trees
+from tests.mutation.groups import GROUPS, LEFT_OUT, SLOW
 from tests.mutation.guards import GUARDS, Guard
 from tests.support.campaigns import SOAK, campaign
 
@@ -27,6 +28,21 @@ def test_its_text_stands_once_and_its_test_exists(guard: Guard) -> None:
 
 def test_no_two_guards_are_the_same() -> None:
     assert len({guard.protects for guard in GUARDS}) == len({(guard.file, guard.text) for guard in GUARDS})
+
+
+def test_every_group_names_modules_and_tests_that_there_are() -> None:
+    modules = [module for group in GROUPS.values() for module in group.modules]
+    named = [*modules, *LEFT_OUT, *(file for group in GROUPS.values() for file in group.files)]
+    named += [slow.partition("::")[0] for slow in SLOW]
+    assert [file for file in named if not (trees.ROOT / file).is_file()] == []
+    assert len(modules) == len(set(modules))
+
+
+def test_no_module_of_the_runs_the_links_and_the_comparison_is_forgotten() -> None:
+    known = {module for group in GROUPS.values() for module in group.modules} | set(LEFT_OUT)
+    there = {f"shared/{part}/{file.name}" for part in ("runs", "linking", "delta")
+             for file in (trees.ROOT / "shared" / part).glob("*.py") if file.name != "__init__.py"}  # fmt: skip
+    assert there - known == set()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -16,7 +15,7 @@ from pyarrow import parquet
 from shared.runs.entities import from_entity
 from shared.runs.model import Mode, Phase, Run, Status, Task, TaskPhase
 from shared.runs.rows import Pointer
-from tests.simulation.days import ENVIRONMENT, MARKER, Day, profile_id
+from tests.simulation.days import MARKER, Day
 from tests.simulation.organization import CONTACT, KEY, PROFILE, Organization
 from tests.simulation.strands import BrokenPromise
 from tests.simulation.world import World
@@ -222,11 +221,11 @@ def check_marker(world: World) -> None:
         raise BrokenPromise("A message holds a customer's value.")
 
 
-def picture(world: World) -> Any:
+def picture(world: World) -> tuple[str, int]:
     """What must not change when messages come again: runs, tasks, chunks, states and all rows in Dataverse."""
     tables = {
         name: {key: dict(row) for key, row in sorted(partition.items()) if not key.startswith("moved ")}
         for table in ("HydrationRuns", "HydrationTasks", "HydrationChunks", "HydrationState")
         for name, partition in world.storage.partitions(table).items()
     }
-    return json.dumps(tables, default=str), world.writes, ENVIRONMENT, profile_id(1)
+    return json.dumps(tables, default=str), world.writes

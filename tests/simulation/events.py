@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from shared import confirm, deliver, lifecycle, pause, retention
+from shared import cancel, confirm, deliver, lifecycle, pause, retention
 from shared.errors import HydrationError
 from shared.runs.messages import BACKSTAMPS_QUEUE, TABLES_QUEUE, decode_table
 from shared.runs.model import Kind, Mode
@@ -209,8 +209,6 @@ def _confirm(world: World, event: Event) -> None:
 
 
 def _cancel(world: World, event: Event) -> None:
-    from shared import cancel  # noqa: PLC0415
-
     world.run(lambda services: cancel.cancel(services, newest(world, event.a)), event.fate)
 
 

@@ -164,7 +164,7 @@ SABOTAGES: Mapping[str, Callable[[Patch], None]] = {
     (one.__doc__ or "").strip(): one
     for one in (
         _send_unchecked, _begun_is_not_noted, _uncertain_is_forgotten, _uncertain_is_written, _refused_is_written,
-        _outcome_is_lost, _stages_are_ignored, _claims_are_not_guarded,  _lock_is_ignored,
+        _outcome_is_lost, _stages_are_ignored, _claims_are_not_guarded, _lock_is_ignored,
         _runs_are_not_guarded, _snapshots_open_again, _states_are_not_guarded, _retry_after_is_ignored,
         _cancel_is_ignored, _changes_are_ignored, _dead_letters_count_as_written, _claims_are_for_ever,
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from shared import claims, deliver, outcomes, plan, prepare, tasks, throttling
+from shared import claims, outcomes, plan, prepare, tasks, throttling
 from shared.dataverse import batch, client, metadata, privileges
 from shared.dataverse.schema import Schema
 from shared.delta import compare, engine, rejects, source
@@ -116,8 +116,6 @@ def _storage(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(runs_tables, "from_entity", decoded)  # of the same version of a row it makes the same
     patch.setattr(store, "service", service)
     patch.setattr(throttling, "service", service)
-    if hasattr(deliver, "_PAUSE"):
-        patch.setattr(deliver, "_PAUSE", SimpleNamespace(wait=_sleep))
 
 
 def _remembered(patch: pytest.MonkeyPatch) -> None:
@@ -134,10 +132,6 @@ def _remembered(patch: pytest.MonkeyPatch) -> None:
     parsed = lru_cache(maxsize=_MOST_SNAPSHOTS)(Snapshot.from_json)
     patch.setattr(Snapshot, "from_json", staticmethod(parsed))
     patch.setattr(discovery, "claims", claims)
-
-
-def _sleep(seconds: float) -> None:
-    Connections.world.sleep(seconds)
 
 
 def _definitions(patch: pytest.MonkeyPatch) -> None:

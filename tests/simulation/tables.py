@@ -1,15 +1,18 @@
-"""Azure Tables in memory: as much of the SDK's clients as the app uses, with ETags, transactions and its filters."""
+"""Azure Tables in memory: as much of the SDK's clients as the app uses, with ETags, transactions, pages, filters.
+
+What the app must not leave out is asked for: whole rows instead of merged ones, and the version that they replace.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import TableTransactionError
+from azure.data.tables import TableTransactionError, UpdateMode
 
 if TYPE_CHECKING:
     from tests.simulation.parts import SimulatedClock
@@ -20,6 +23,18 @@ _COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "ge": lambda a, b: a >= b,
     "gt": lambda a, b: a > b, "le": lambda a, b: a <= b, "lt": lambda a, b: a < b,
 }  # fmt: skip
+
+
+_PAGE, _MOST_OPERATIONS = 1_000, 100
+_WHOLE = {"mode": UpdateMode.REPLACE}
+_GUARDED = _WHOLE | {"match_condition": MatchConditions.IfNotModified}
+_GUARDS: Mapping[str, Sequence[Mapping[str, object]]] = {
+    "create": ({},),
+    "upsert": (_WHOLE,),
+    "update": (_GUARDED,),
+    "delete": ({}, {"match_condition": MatchConditions.IfNotModified}),
+}
+"""What may be said beside a row, and its version, in a transaction."""
 
 
 class Row(dict[str, Any]):
@@ -103,11 +118,12 @@ class Service:
 
 
 class _Pages:
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
+    def __init__(self, rows: list[Row], of: int) -> None:
+        self._rows, self._of = rows, of
 
     def by_page(self) -> Iterator[list[Row]]:
-        yield self._rows
+        for start in range(0, max(1, len(self._rows)), self._of):
+            yield self._rows[start : start + self._of]
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
@@ -140,9 +156,11 @@ class Client:
         self, condition: str, *, parameters: Mapping[str, str] | None = None,
         results_per_page: int | None = None, select: Sequence[str] | None = None,
     ) -> _Pages:  # fmt: skip
-        del select
+        assert results_per_page is None or 1 <= results_per_page <= _PAGE
         rows = self._call(lambda: self._storage.query(self._table, condition, parameters or {}))
-        return _Pages(list(islice(rows, results_per_page)) if results_per_page else rows)
+        if select is not None:
+            rows = [Row({name: row[name] for name in select}, row.metadata["etag"]) for row in rows]
+        return _Pages(rows, results_per_page or _PAGE)
 
     def create_entity(self, entity: Mapping[str, Any]) -> dict[str, Any]:
         def perform() -> dict[str, Any]:
@@ -153,7 +171,9 @@ class Client:
         made: dict[str, Any] = self._call(perform, writes=True)
         return made
 
-    def update_entity(self, entity: Mapping[str, Any], *, etag: str, **_: object) -> dict[str, Any]:
+    def update_entity(self, entity: Mapping[str, Any], *, etag: str, **guard: object) -> dict[str, Any]:
+        assert guard == _GUARDED
+
         def perform() -> dict[str, Any]:
             found = self._storage.get(self._table, entity["PartitionKey"], entity["RowKey"])
             if found is None:
@@ -165,11 +185,16 @@ class Client:
         changed: dict[str, Any] = self._call(perform, writes=True)
         return changed
 
-    def upsert_entity(self, entity: Mapping[str, Any], **_: object) -> dict[str, Any]:
+    def upsert_entity(self, entity: Mapping[str, Any], *, mode: UpdateMode) -> dict[str, Any]:
+        assert mode is UpdateMode.REPLACE
         put: dict[str, Any] = self._call(lambda: self._storage.put(self._table, entity), writes=True)
         return put
 
     def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        assert 1 <= len(operations) <= _MOST_OPERATIONS
+        assert len({entity["PartitionKey"] for _, entity, *_ in operations}) == 1
+        assert len({entity["RowKey"] for _, entity, *_ in operations}) == len(operations)
+
         def perform() -> list[dict[str, Any]]:
             for what, entity, *rest in operations:
                 self._check(what, entity, rest[0] if rest else {})
@@ -179,6 +204,8 @@ class Client:
         return answers
 
     def _check(self, what: str, entity: Mapping[str, Any], guard: Mapping[str, Any]) -> None:
+        assert {name: guard[name] for name in guard if name != "etag"} in _GUARDS[what], (what, guard)
+        assert ("etag" in guard) is ("match_condition" in guard), "a version without a condition guards nothing"
         found = self._storage.get(self._table, entity["PartitionKey"], entity["RowKey"])
         if what == "create" and found is not None:
             raise _RefusedError(409)

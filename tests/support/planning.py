@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import count
 
 import duckdb
 
@@ -15,14 +17,34 @@ from shared.tables.values import Column, Kind
 COLUMN = "x_column"
 
 
+_NAMES = (f"use{number}" for number in count(1))
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    """One for all tests of a process: to make one takes longer than most of what they do with it."""
+    made = duckdb.connect()
+    for setting in ("threads = 2", "preserve_insertion_order = false"):
+        made.execute(f"SET {setting}")
+    made.execute(MACROS)
+    return made
+
+
 @contextmanager
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as opened:
-        opened.execute("SET threads = 2")
-        opened.execute("SET preserve_insertion_order = false")
-        opened.execute("SET TimeZone = 'UTC'")
-        opened.execute(MACROS)
-        yield opened
+    """A connection with a database of its own, empty but for the macros."""
+    name = next(_NAMES)
+    _duckdb().execute(f"ATTACH ':memory:' AS {name}")
+    try:
+        with _duckdb().cursor() as opened:
+            opened.execute(f"SET search_path = '{name}.main,memory.main'")
+            opened.execute("SET TimeZone = 'UTC'")
+            yield opened
+    finally:
+        try:
+            _duckdb().execute(f"DETACH {name}")
+        except duckdb.FatalException:  # a test has broken it for good: the next one has another
+            _duckdb.cache_clear()
 
 
 def cells(

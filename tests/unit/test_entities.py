@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.delta.counts import Counts
 from shared.runs.entities import from_entity, key, newest_first, to_entity
 from shared.runs.model import Chunk, Environment, Files, Kind, Mode, Phase, Run, Status, Task, TaskPhase
-from shared.runs.rows import Lock, Moved, Owner, Pointer
+from shared.runs.rows import Asked, Lock, Moved, Owner, Pointer
 
 SAFE = re.compile(r"[A-Za-z0-9._ =-]*")
 moments = st.none() | st.datetimes(timezones=st.just(UTC))
@@ -35,6 +35,7 @@ rows = st.one_of(
     st.builds(Chunk, texts, texts, texts, numbers, numbers, numbers, st.booleans(), numbers, lease_until=moments),
     st.builds(Lock, texts, texts),
     st.builds(Moved, moments),
+    st.builds(Asked, moments, texts),
     st.builds(
         Pointer, texts, texts, texts, texts, texts, succeeded=st.booleans(), pending=tuples, refused=texts, etag=texts
     ),
