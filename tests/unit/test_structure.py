@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,20 @@ def test_text_without_any_row_fails_its_table(tmp_path: Path) -> None:
     assert rows(tmp_path, "\n", filled=False) == []
     with pytest.raises(CorruptSnapshotError, match="holds text, and no row can be read"):
         rows(tmp_path, "\n")
+
+
+def test_a_large_file_is_read_by_threads_where_they_find_all_of_its_rows(tmp_path: Path) -> None:
+    file = tmp_path / "1.csv"
+    file.write_text("1,a,x\n2,b,y\n", "utf-8")
+    counted: list[str] = []
+
+    def blocks() -> Iterator[bytes]:
+        counted.append("by hand")
+        yield file.read_bytes()
+
+    large = Place(str(file), str(file), "1.csv", delimited.MOST_OF_A_LINE + 1, filled=True, blocks=blocks)
+    with planning.connection() as connection:
+        (scan,) = delimited.scans(connection, CSV, [large], 3, header=False)
+        assert connection.execute(f"SELECT count(*) FROM {scan}").fetchone() == (2,)
+    assert "parallel" not in scan
+    assert counted == []
