@@ -91,6 +91,7 @@ class Storage:
         del self.partitions(table)[partition][row]
 
     def query(self, table: str, condition: str, values: Mapping[str, str]) -> list[Row]:
+        assert all(isinstance(value, str) for value in values.values()), values
         terms = [(name, op, values[key] if key else literal) for name, op, key, literal in _terms(condition)]
         wanted = next((value for name, op, value in terms if (name, op) == ("PartitionKey", "eq")), None)
         found = self.partitions(table)

@@ -18,6 +18,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
+from shared.runs import paths
 from shared.runs.model import Kind, Phase, TaskPhase
 from shared.send import Later
 from tests.support.memory import ENVIRONMENT, LEASE, NOW, PROFILES, RUN, Memory
@@ -242,12 +243,23 @@ def test_a_fault_that_stays_ends_the_chunk_and_fails_its_task(sender: Sender) ->
     assert sender.task(message).failure == "The user lacks prvWrite."
 
 
+def test_nothing_goes_to_another_organization_than_the_run_was_planned_for(sender: Sender) -> None:
+    message = sender.begin()
+    sender.memory.store.save_run(replace(sender.run, organization_id="planned for"))
+    sender.user.organization_id = "another one"
+    assert sender.send(message) is None
+    assert sender.calls == []
+    failure = sender.task(message).failure
+    assert sender.memory.url in failure
+    assert "is now the organization another one, and the run was planned for planned for" in failure
+
+
 def test_rows_that_are_gone_from_storage_end_the_chunk_and_fail_its_task(sender: Sender) -> None:
     message = sender.begin()
     sender.memory.blobs.clear()
     assert sender.send(message) is None
     assert sender.chunk(message).done
-    assert sender.task(message).failure
+    assert sender.task(message).failure == paths.chunk(sender.folder(sender.task(message)), 1), "what is lost is named"
 
 
 def test_what_an_ended_run_needed_may_be_gone_and_nobody_fails(sender: Sender) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared import dispatch
-from shared.runs.model import LAST_STAGE, PROFILE_REMOVALS, ROWS, Phase, Task, TaskPhase
+from shared.runs.model import LAST_STAGE, PROFILE_REMOVALS, ROWS, Kind, Phase, Task, TaskPhase
 from tests.support.memory import ENVIRONMENT, NOW, RUN, Memory
 
 LATER = NOW + timedelta(seconds=1)
@@ -60,7 +60,8 @@ def test_chunks_of_the_stage_that_nobody_holds_are_asked_for(memory: Memory) -> 
     memory.chunk(task, 3, ROWS, owner="other", lease_until=NOW)
     memory.chunk(task, 4, PROFILE_REMOVALS)
     dispatch.dispatch(memory.services, run, [task], ROWS, held=False)
-    assert asked(memory) == [("a", 1), ("a", 3)]
+    messages = [memory.message(task, number, ROWS) for number in (1, 3)]
+    assert memory.queues.chunks == [(Kind.TABLE, message, None) for message in messages]
     assert memory.store.run(ENVIRONMENT, RUN).dispatched == ROWS
     dispatch.dispatch(memory.services, memory.store.run(ENVIRONMENT, RUN), [task], ROWS, held=True)
     assert asked(memory)[2:] == [("a", 1), ("a", 2), ("a", 3)]

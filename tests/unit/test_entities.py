@@ -76,6 +76,19 @@ def test_what_cannot_be_cut_is_refused_rather_than_made_unreadable() -> None:
         to_entity(Run("x", "e", tables=("name" * 10,) * 1000), "p", "r")
 
 
+def test_what_just_fits_is_kept() -> None:
+    characters = 30_000 - len('[""]')
+    names = ("x" * characters,)
+    assert from_entity(Run, to_entity(Run("x", "e", tables=names), "p", "r"), "").tables == names
+    with pytest.raises(ValueError, match=r"Run\.tables is too long"):
+        to_entity(Run("x", "e", tables=(f"{names[0]}x",)), "p", "r")
+
+
+def test_half_a_character_is_left_out() -> None:
+    entity = to_entity(Run("x", "e", detail="a\ud800b"), "p", "r")
+    assert from_entity(Run, entity, "").detail == "ab"
+
+
 def test_every_field_of_a_row_has_a_type_that_is_read_back() -> None:
     @dataclass(frozen=True)
     class Odd:

@@ -178,6 +178,24 @@ def test_chunks_are_concluded_in_as_few_transactions_as_a_transaction_takes(memo
     assert [(one.number, one.done) for one in memory.store.chunks(task)] == [(number, True) for number in range(1, 121)]
 
 
+def test_rows_are_written_and_forgotten_in_as_few_transactions_as_possible(memory: Memory) -> None:
+    sizes: list[int] = []
+
+    def watch(table: Table) -> None:
+        submit = table._client.submit_transaction
+        counted = lambda operations: (sizes.append(len(operations)), submit(operations))[1]  # noqa: E731
+        cast("Any", table._client).submit_transaction = counted
+
+    watch(memory.store._chunks)
+    watch(memory.store._runs)
+    memory.store.add_chunks([Chunk("r", "t", "a", number, 1, 5) for number in range(130)])
+    assert sizes == [100, 30]
+    assert memory.store.past.forget_chunks("r", 1_000) == 130
+    assert sizes == [100, 30, 100, 30]
+    memory.store.save_run(run(1))
+    assert len(sizes) == 4, "one row alone needs none"
+
+
 # -- what is over --------------------------------------------------------------------------------------------
 
 
