@@ -94,7 +94,7 @@ def write(connection: duckdb.DuckDBPyConnection, refused: Path, delta: Path, fil
     if not connection.execute("SELECT 1 FROM reject LIMIT 1").fetchone():
         return False
     cells = ", ".join(f"{harmless(sql.name(column))} AS {sql.name(column)}" for column in COLUMNS)
-    order = ", ".join(sql.name(column) for column in ("guid", "source_key", "column", "code", "message"))
+    order = ", ".join(sql.name(column) for column in ("guid", *COLUMNS))
     bare = file.with_suffix(".bare")
     connection.execute(
         f"COPY (SELECT {cells} FROM (FROM reject ORDER BY {order})) TO {sql.text(str(bare))} (FORMAT csv, HEADER)"

@@ -45,7 +45,7 @@ def configured_tables(data_sources: Mapping[str, DataSource], dataverse_url: str
     return {
         (table.logical_name or table.name).lower()
         for source in data_sources.values()
-        if source.dataverse is not None and source.dataverse.rstrip("/") == dataverse_url.rstrip("/")
+        if _is_of(source, dataverse_url)
         for table in source.tables.values()
     }
 
@@ -68,7 +68,7 @@ def linked_tables(
         source = by_name.get(data_source.casefold())
         table = _configured(source, entity)
         logical_name = (table.logical_name if table and table.logical_name else entity).lower()
-        if source is None or source.dataverse is None or source.dataverse.rstrip("/") != dataverse_url.rstrip("/"):
+        if not _is_of(source, dataverse_url):
             place = LinkSource(data_source, entity)
             skipped[place] = LinkedTable(logical_name, (place,), skipped=_why(data_source, entity, source))
             continue
@@ -79,6 +79,12 @@ def linked_tables(
             found.setdefault(logical_name, set())
     tables = [LinkedTable(name, tuple(sorted(sources))) for name, sources in sorted(found.items())]
     return [_told_apart(one, found.keys(), left_alone) for one in skipped.values()] + tables
+
+
+def _is_of(source: DataSource | None, dataverse_url: str) -> bool:
+    """Whether a data source is ingested from the organization."""
+    named = source.dataverse if source else None
+    return named is not None and named.rstrip("/") == dataverse_url.rstrip("/")
 
 
 def _configured(source: DataSource | None, entity: str) -> SourceTable | None:

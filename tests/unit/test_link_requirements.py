@@ -42,7 +42,7 @@ def test_an_alternate_key_of_one_column_names_rows(column: str) -> None:
         (["code"], {}, "The key used in unification (code) is neither the primary key of contact (contactid)"),
         (["other"], {"other": "Active"}, "The key used in unification (other) is neither"),
         (["born"], {"born": "Active"}, "The key used in unification (born) is neither"),  # neither text nor number
-        (["code"], {"code": "Pending"}, "but its index is not active (Pending)"),
+        (["code"], {"code": "Pending"}, "(code) is an alternate key of contact, but its index is not active (Pending)"),
         (["code", "contactid"], {"code": "Active"}, "The sources of contact use different keys (code, contactid)"),
         (["code", ""], {"code": "Active"}, "The sources of contact use different keys (code, contactid)"),
     ],
@@ -57,7 +57,9 @@ def test_another_key_skips_the_table(named: list[str], keys: dict[str, str], tol
 @pytest.mark.parametrize("kind", ["Virtual", "Elastic"])
 def test_only_standard_tables_are_linked(kind: str) -> None:
     requirements.check_kind(CONTACT)
-    with pytest.raises(RequirementError, match=f"of type {kind.lower()}: a lookup cannot be added"):
+    with pytest.raises(
+        RequirementError, match=f"The table contact is of type {kind.lower()}: a lookup cannot be added"
+    ):
         requirements.check_kind(replace(CONTACT, type=kind))
 
 
@@ -77,14 +79,17 @@ def test_a_lookup_that_is_missing_or_right_is_no_obstacle() -> None:
 )
 def test_a_column_that_is_something_else_skips_the_table(targets: list[str], kind: str, told: str) -> None:
     there = replace(CONTACT, columns={LOOKUP: Column(LOOKUP, kind)}, lookups=tuple(map(lookup, targets)))
-    with pytest.raises(RequirementError, match=told):
+    said = f"The column {LOOKUP} of contact {told}; the links need a lookup to {PROFILE}."
+    with pytest.raises(RequirementError, match=said):
         requirements.check_lookup(there, LOOKUP, PROFILE)
 
 
 def test_a_lookup_whose_profile_would_take_the_row_with_it_is_not_used() -> None:
     deadly = replace(lookup(PROFILE), on_delete="Cascade")
     there = replace(CONTACT, columns={LOOKUP: Column(LOOKUP, "Lookup")}, lookups=(deadly,))
-    with pytest.raises(RequirementError, match="deleting a profile would delete its rows of contact"):
+    with pytest.raises(
+        RequirementError, match=f"lookup {LOOKUP} of contact exists with .* would delete its rows of contact"
+    ):
         requirements.check_lookup(there, LOOKUP, PROFILE)
 
 
@@ -92,3 +97,5 @@ def test_privileges_that_are_lacking_are_named() -> None:
     requirements.check_privileges("contact", [], None)
     with pytest.raises(RequirementError, match="user 11 lacks prvWriteContact and prvAppendContact, which linking con"):
         requirements.check_privileges("contact", ["prvWriteContact", "prvAppendContact"], "11")
+    with pytest.raises(RequirementError, match="user  lacks prvWriteContact"):
+        requirements.check_privileges("contact", ["prvWriteContact"], None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.linking.sources import LinkedTable, LinkSource, linked_tables
+from shared.linking.sources import LinkedTable, LinkSource, configured_tables, linked_tables
 from shared.linking.texts import NOT_INGESTED
 from shared.settings import DataSource
 from tests.support.catalogs import CRM, source
@@ -43,6 +43,14 @@ def test_two_sources_of_one_table_are_one_task() -> None:
     assert linked([("Sales", "people"), ("CRM", "contact")], *sources) == [
         table_of("contact", ("CRM", "contact"), ("Sales", "people", "contactid"))
     ]
+
+
+@pytest.mark.parametrize(("named", "url"), [(CRM, CRM), (CRM, f"{CRM}/"), (f"{CRM}/", CRM)])
+def test_a_slash_at_the_end_of_an_address_makes_no_difference(named: str, url: str) -> None:
+    crm = source("CRM", named, people=("Contact", "contactid"), Lead=(None, None))
+    assert linked([("CRM", "lead")], crm, url=url) == [table_of("lead", ("CRM", "lead"))]
+    others = source("Shop", "https://fabrikam.crm.dynamics.com", shop=("account", None)), source("Files", x=("y", None))
+    assert configured_tables({one.name: one for one in (crm, *others)}, url) == {"contact", "lead"}
 
 
 @pytest.mark.parametrize(

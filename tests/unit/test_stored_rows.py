@@ -182,9 +182,14 @@ def test_rows_are_written_and_forgotten_in_as_few_transactions_as_possible(memor
     sizes: list[int] = []
 
     def watch(table: Table) -> None:
-        submit = table._client.submit_transaction
-        counted = lambda operations: (sizes.append(len(operations)), submit(operations))[1]  # noqa: E731
-        cast("Any", table._client).submit_transaction = counted
+        client = cast("Any", table._client)
+        submit = client.submit_transaction
+
+        def counted(operations: list[Any]) -> Any:
+            sizes.append(len(operations))
+            return submit(operations)
+
+        client.submit_transaction = counted
 
     watch(memory.store._chunks)
     watch(memory.store._runs)
