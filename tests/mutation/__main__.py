@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,9 +50,9 @@ def main(arguments: list[str]) -> None:
     for name in names:
         _run(name, again=AGAIN in arguments, sample=SAMPLE in arguments)
         found += _mutants(PLACE / name)
-    sys.stdout.write(_table(found))
-    survivors = [f"{_diff(mutant)}\n" for mutant in found if mutant.alive]
-    (PLACE / "survivors.txt").write_text("\n".join(survivors), "utf-8")
+    survivors = {mutant: _diff(mutant) for mutant in found if mutant.alive}
+    sys.stdout.write(_table(found, {mutant for mutant, diff in survivors.items() if _is_same_in_other_letters(diff)}))
+    (PLACE / "survivors.txt").write_text("\n".join(f"{diff}\n" for diff in survivors.values()), "utf-8")
 
 
 def _run(name: str, *, again: bool, sample: bool) -> None:
@@ -128,15 +129,33 @@ def _read(tree: Path) -> Iterator[Mutant]:
         yield from (Mutant(name, module, code) for name, code in codes.items())
 
 
-def _table(mutants: list[Mutant]) -> str:
-    lines = [f"{'module':<32} {'mutants':>8} {'tried':>8} {'survived':>9} {'killed %':>9}"]
+def _table(mutants: list[Mutant], in_other_letters: AbstractSet[Mutant]) -> str:
+    """What became of the mutants of each module; the second share leaves those out that only write a text otherwise."""
+    heads = ("module", "mutants", "tried", "survived", "letters", "killed", "without")
+    lines = [_line(heads)]
     for file in [*sorted({mutant.file for mutant in mutants}), "all"]:
         of = [mutant for mutant in mutants if file in {mutant.file, "all"}]
-        tried = sum(mutant.code is not None for mutant in of)
-        alive = sum(mutant.alive for mutant in of)
-        share = f"{100 * (1 - alive / tried):.1f}%" if tried else "-"
-        lines.append(f"{file:<32} {len(of):>8} {tried:>8} {alive:>9} {share:>9}")
+        tried, alive = sum(mutant.code is not None for mutant in of), {mutant for mutant in of if mutant.alive}
+        letters = len(alive & in_other_letters)
+        shares = _killed(tried, len(alive)), _killed(tried - letters, len(alive) - letters)
+        lines.append(_line((file, *map(str, (len(of), tried, len(alive), letters)), *shares)))
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"{cells[0]:<32}" + "".join(f"{cell:>10}" for cell in cells[1:])
+
+
+def _killed(tried: int, alive: int) -> str:
+    return f"{100 * (1 - alive / tried):.1f}%" if tried else "-"
+
+
+def _is_same_in_other_letters(diff: str) -> bool:
+    """Whether a mutant changes nothing but small letters to capitals, or the other way: DuckDB reads SQL alike."""
+    before, after = (
+        [line[1:].casefold() for line in diff.splitlines() if line.startswith(sign)] for sign in ("-", "+")
+    )
+    return before == after
 
 
 def _diff(mutant: Mutant) -> str:

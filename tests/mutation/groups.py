@@ -54,7 +54,7 @@ GROUPS = {
     ),
     "delta": Group(
         tuple(f"shared/delta/{name}.py" for name in ("compare", "state", "chunks", "exceptions", "counts")),
-        ("delta", "delta_figures", "refused_rows", "chunks", "link_adoption", "births", "copies"),
+        ("delta", "delta_figures", "refused_rows", "chunks", "link_adoption", "link_unknowns", "births", "copies"),
     ),
     "rejects": Group(("shared/delta/rejects.py",), ("rejects",)),
     "files": Group(

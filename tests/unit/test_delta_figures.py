@@ -188,12 +188,16 @@ def test_what_was_noted_of_rows_with_an_outcome_is_read(tmp_path: Path, connecti
     file = exceptions.put(tmp_path, 7, 2, json.dumps(rows).encode())
     assert file == tmp_path / "exceptions-7.ndjson"
     empty = exceptions.put(tmp_path, 8, 0, json.dumps(rows).encode())
-    exceptions.define(connection, iter([file, empty]))
+    another = exceptions.put(
+        tmp_path, 9, 1, json.dumps({"0": [guid(5), "rejected", False, "0x5", "Nor this."]}).encode()
+    )
+    exceptions.define(connection, iter([file, empty, another]))
     found = connection.execute(
         "SELECT id::VARCHAR, kind, uncertain, code, message FROM exception ORDER BY id"
     ).fetchall()
     assert found == [
         (guid(0), "rejected", False, "0x1", "No\nway: é ?."), (guid(1), "missing", True, "0x2", ""),
+        (guid(5), "rejected", False, "0x5", "Nor this."),
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -135,9 +136,24 @@ def test_clears_and_overwrites_count_together(connection: duckdb.DuckDBPyConnect
 def test_clears_that_are_held_for_another_reason_do_not_count_with_overwrites(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    there = many(120, LOST)
-    run = Run(connection, [(row, "A") for row in list(there)[:60]], there, policy=Policy(hold="a file is missing"))
-    assert (run.delta.held, run.delta.held_writes, run.delta.changed) == (60, 0, 60)
+    """A hundred overwrites are not braked, and would be with one more."""
+    there = many(200, LOST)
+    run = Run(connection, [(row, "A") for row in list(there)[:100]], there, policy=Policy(hold="a file is missing"))
+    assert (run.delta.held, run.delta.held_writes, run.delta.changed) == (100, 0, 100)
+
+
+def test_what_the_states_file_says_of_a_link_is_compared_with_what_is_there(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    columns = {"id": "UUID", "entry": "UUID", "mark": "VARCHAR", "born": "VARCHAR"}
+    rows = [(guid(1), A, "", "once"), (guid(2), A, "", "once"), (guid(3), None, "missing", None)]
+    state.create(connection, "known", columns, rows)
+    state.save(connection, "known", tmp_path / "state.parquet")
+    state.open_state(connection, tmp_path / "state.parquet")
+    state.create(connection, "there", {"id": "UUID", "profile": "UUID"}, [(guid(1), A), (guid(2), B)])
+    state.found(connection)
+    found = connection.execute("SELECT id::VARCHAR, entry::VARCHAR, mark, born FROM state ORDER BY id").fetchall()
+    assert found == [(guid(1), A, "", "once"), (guid(2), B, "foreign", None), (guid(3), None, "missing", None)]
 
 
 def test_the_apps_own_links_are_repointed_however_many(connection: duckdb.DuckDBPyConnection) -> None:
