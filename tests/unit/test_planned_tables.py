@@ -56,6 +56,8 @@ class Planner:
         self.services = cast("Services", SimpleNamespace(settings=self.settings, store=store, blobs=self.storage))
         self.storage.blobs[paths.snapshot(RUN)] = PINNED.to_json()
         patch.setattr(plan, "draft", self._draft)
+        of_held = Draft(Rows("", "NULL", "NULL", "entry"), "id::VARCHAR", "sets", "id")
+        patch.setattr(plan, "confirmed", lambda _: of_held)
         patch.setattr(plan, "policy", lambda _: self.policy)
         patch.setattr(Planning, "origin", "its origin")
         patch.setattr(profiles, "publish", lambda *given: self.published.append((given[3].attempt, given[4].id)))
@@ -249,3 +251,17 @@ def test_what_another_run_held_needs_no_snapshot(planner: Planner) -> None:
 def test_what_another_run_held_is_not_carried_out_once_something_else_is_known(planner: Planner) -> None:
     with pytest.raises(RequirementError, match=r"^What the run earlier held is not carried out"):
         planner.plan(replace(RUN, confirms="earlier"), replace(TASK, confirms="attempt"))
+
+
+def test_what_a_person_confirms_of_a_table_is_carried_out_and_its_rows_come_from_where_they_came(
+    planner: Planner,
+) -> None:
+    planner.holds()
+    planner.policy = Policy(hold="the policy says so")
+    held = planner.plan()
+    assert held.counts.held == 4
+    planner.storage.known = replace(planner.storage.known, run="r", attempt=held.attempt, origin="where they came from")
+    task = planner.plan(replace(RUN, id="later", confirms="r"), replace(TASK, run="later", confirms=held.attempt))
+    assert [(one.stage, one.rows) for one in planner.storage.opened] == [(PROFILE_REMOVALS, 2), (PROFILE_REMOVALS, 2)]
+    assert (task.origin, task.base_state, len(task.attempt)) == ("where they came from", "known", 12)
+    assert planner.published == [(held.attempt, "r")], "other plans are made with the profiles of a snapshot"
