@@ -1,4 +1,4 @@
-.PHONY: demo up test check docs bench soak mutants clean setup
+.PHONY: demo up test check compiled docs bench soak mutants clean setup
 PYTHON := .venv/bin/python
 # Tests start many processes: without compiled modules each would compile the app anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -10,7 +10,8 @@ up: setup  ## the local stack stays up
 	@$(PYTHON) -m local up
 
 # The longest files come first. Tests with processes of their own wait much: four workers keep two cores busy.
-test: check  ## everything that is checked; the tests of one file stay together
+test: setup  ## everything that is checked; the tests of one file stay together
+	@$(MAKE) --no-print-directory --jobs 2 check compiled
 	$(PYTHON) -m pytest tests/faults tests/simulation tests/unit/test_link_histories.py tests/clients \
 		tests/integration tests/mutation tests/unit \
 		--numprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -19,6 +20,10 @@ check: setup  ## style and types only
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
+
+# Types keep one core busy: on another one the tests are compiled meanwhile, once for all workers.
+compiled: setup
+	@$(PYTHON) -m pytest tests --collect-only --quiet >/dev/null 2>&1 || true  # what is wrong is told when they are run
 
 docs: setup  ## what is made from the code: docs/tables.md, and the diagrams of docs/runs.md
 	$(PYTHON) -m local.tables_page
