@@ -6,6 +6,8 @@ the whole URL) is not wanted here, and is half of the CPU time of a request.
 
 from __future__ import annotations
 
+import os
+import ssl
 import threading
 import time
 import urllib.request
@@ -18,6 +20,7 @@ import httpx
 
 _CONNECTIONS_EACH = 8
 _IDLE_SECONDS = 90.0  # longer than most waits that Dataverse asks for, shorter than its own patience
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # variables of the environment that name them
 _ALWAYS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", "User-Agent": "customer-insights-hydration"}
 
 
@@ -95,6 +98,7 @@ class Connections:
                 max_keepalive_connections=_CONNECTIONS_EACH,
                 keepalive_expiry=_IDLE_SECONDS,
             ),
+            verify=_trusted(*(os.environ.get(name) if self._use_proxies else None for name in _CERTIFICATES)),
             trust_env=self._use_proxies,
             proxy=self._proxy(),
         )
@@ -106,6 +110,12 @@ class Connections:
             return None
         known = urllib.request.getproxies()
         return known.get(base.scheme) or known.get("all")
+
+
+@lru_cache(maxsize=4)
+def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """The certificates that the environment names, else those of certifi: read once, it takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=bool(file or folder))
 
 
 @lru_cache(maxsize=128)

@@ -9,7 +9,6 @@ Whoever ends otherwise ends everything.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -25,13 +24,13 @@ from pathlib import Path
 
 import azure.storage.blob
 import duckdb
-import httpx
 import msal  # noqa: F401
 import pyarrow.parquet as pq  # noqa: F401
 from azure.servicebus import ServiceBusClient, ServiceBusReceivedMessage, ServiceBusReceiver
 from azure.servicebus.exceptions import ServiceBusError
 
 from shared import deliver, lifecycle, retention
+from shared.dataverse import connections
 from shared.delta import engine
 from shared.errors import TransientError
 from shared.runs.messages import BACKSTAMPS_QUEUE, TABLES_QUEUE, UPSERTS_QUEUE, decode_chunk, decode_table
@@ -166,9 +165,7 @@ def main() -> None:
 
 def _prepare() -> None:
     """What every worker would do again: what certificates there are is of no use here, and takes a while to read."""
-    transports = vars(httpx)["HTTPTransport"].__init__.__globals__
-    transports["create_ssl_context"] = functools.cache(transports["create_ssl_context"])
-    httpx.HTTPTransport(trust_env=False).close()
+    connections._trusted(None, None)
     azure.storage.blob.BlobServiceClient("http://127.0.0.1/devstoreaccount1").close()
 
 
