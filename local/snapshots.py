@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,20 @@ def show(run: Run, console: Console) -> None:
         console.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
+def _dataverse(stack: Stack) -> httpx.Client:
+    """A client of the local Dataverse, which has no certificate to check: those of the machine are read only once."""
+    return httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False, verify=_certificates())
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def seed(stack: Stack, organization: str, files: Iterable[Rows]) -> int:
     """Put rows into tables of the local Dataverse; how many. Raises UnusableInputError."""
     rows = 0
-    with httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False) as client:
+    with _dataverse(stack) as client:
         for file in files:
             answer = client.post(
                 f"/local/{organization}/seed/{file.logical_name}",
@@ -74,7 +86,7 @@ def export(stack: Stack, organization: str, folder: Path) -> list[Path]:
     """Write every table of an organization as `<logical name>.ndjson`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    with httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False) as client:
+    with _dataverse(stack) as client:
         for table in client.get(f"/local/{organization}/export").raise_for_status().json()["tables"]:
             path = folder / f"{table}.ndjson"
             with client.stream("GET", f"/local/{organization}/export/{table}") as answer, path.open("wb") as file:
@@ -87,7 +99,7 @@ def export(stack: Stack, organization: str, folder: Path) -> list[Path]:
 
 def statistics(stack: Stack, organization: str) -> dict[str, Any]:
     """What the local Dataverse itself has counted for an organization."""
-    with httpx.Client(base_url=stack.dataverse_url, timeout=60.0, trust_env=False) as client:
+    with _dataverse(stack) as client:
         counted: dict[str, Any] = client.get(f"/local/{organization}/statistics").raise_for_status().json()
         return counted
 
