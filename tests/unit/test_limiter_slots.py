@@ -88,6 +88,10 @@ def test_advice_lets_the_first_share_of_the_hint_out(clock: Clock) -> None:
     assert one.at_once == 3
 
 
+def test_there_are_never_more_at_once_than_the_ceiling(clock: Clock) -> None:
+    assert limiter(clock, 8, ceiling=3).at_once == 3
+
+
 def test_news_of_others_are_told_at_the_moment_of_hearing(told: tuple[Limiter, Told]) -> None:
     one, pace = told
     one._users, one._others = 2, Others(News(hold_seconds=0.5), News(workers=3), News(7.0, 2))

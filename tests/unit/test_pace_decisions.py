@@ -75,6 +75,27 @@ def test_what_was_not_full_does_not_grow() -> None:
     assert day.pace.at_once == 4
 
 
+def test_what_was_just_full_grows_though_nobody_had_to_wait() -> None:
+    day = Day(start=2)
+    for _ in range(40):
+        for _ in range(2):
+            day.pace.take()
+        day.call(STEP, full=False)
+    assert day.pace.at_once > 2
+
+
+def test_what_was_full_once_in_a_step_was_full_in_it() -> None:
+    day = Day(start=2)
+    for _ in range(40):
+        for _ in range(2):
+            day.pace.take()
+        day.pace.release()
+        day.pace.release()
+        day.pace.take()
+        day.call(STEP, full=False)
+    assert day.pace.at_once > 2
+
+
 # -- holds ---------------------------------------------------------------------------------------------------
 
 
