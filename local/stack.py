@@ -39,9 +39,9 @@ class Stack:
     """The local stack with its files under `root`: what was stored there stays, and so do the ports.
 
     `config`: the hydration.toml; `settings` go over the local defaults; `host`: whether `start` starts the trigger
-    host; `app`: the folder of function_app.py; `profile`: how Dataverse behaves (dataverse/profiles.py). Raises
-    ConfigurationError where Node.js or Azurite is missing or another stack runs on `root`, HydrationError where a child
-    does not start.
+    host; `app`: the folder of function_app.py; `profile`: how Dataverse behaves (dataverse/profiles.py); `keeps`:
+    without it the storage is gone when the stack stops, and costs less while it runs. Raises ConfigurationError where
+    Node.js or Azurite is missing or another stack runs on `root`, HydrationError where a child does not start.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Stack:
         host: bool = True,
         app: Path = ROOT,
         profile: str = INSTANT,
+        keeps: bool = True,
     ) -> None:
         self.root, self.config, self.app = root.resolve(), config.resolve(), app.resolve()
         self.settings: dict[str, str] = {}
@@ -60,6 +61,7 @@ class Stack:
         self.function_key = secrets.token_hex(16)  # hexadecimal: never taken for an option
         patience = {} if profile == INSTANT else PATIENT
         self._given, self._with_host, self._profile = patience | dict(settings or {}), host, profile
+        self._keeps = keeps
         self._services: dict[str, Child] = {}
         self._more_hosts: list[Child] = []
         self._host: Child | None = None
@@ -143,7 +145,7 @@ class Stack:
             self._host = None
 
     def kill_service(self, name: str) -> None:
-        """End a service of SERVICES at once; what it had acknowledged is in its files.
+        """End a service of SERVICES at once; what it had acknowledged is in its files, if it keeps any.
 
         kill -9, but for Azurite: it keeps its tables in memory and writes them every five seconds, and what it had
         acknowledged would be lost, which Azure Storage never does. It is told to end.
@@ -182,7 +184,7 @@ class Stack:
 
     def _begin(self, name: str) -> Child:
         if name == "azurite":
-            return azurite.begin(self.root / "azurite", self._log("azurite"), self._ports)
+            return azurite.begin(self.root / "azurite", self._log("azurite"), self._ports, keeps=self._keeps)
         options = ["--port", str(self._ports[name])]
         if name == "broker":
             options += ["--db", str(self.root / "broker.db"), "--lock-seconds", LOCK_SECONDS]

@@ -30,12 +30,12 @@ def _loopback_without_proxy() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def bare_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The services of the local stack without a host, for all tests that bring environments of their own."""
-    with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml", host=False) as running:
+    with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml", host=False, keeps=False) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The local stack with the app in it, for the tests of a module: its timers cost time as long as it stands."""
-    with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml") as running:
+    with Stack(tmp_path_factory.mktemp("stack"), ROOT / "hydration.toml", keeps=False) as running:
         yield running

@@ -131,7 +131,7 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setattr(stacks, "LOCK_SECONDS", str(lease + 0.5))  # what comes again finds the lease lapsed
         patch.setattr(stacks, "MAX_DELIVERIES", _DELIVERIES)
         times = {"HYDRATION_LEASE_SECONDS": str(lease), "DATAVERSE_TIMEOUT_SECONDS": str(lease * 0.75)}
-        with Stack(root / "stack", config, settings=SETTINGS | times, host=False) as stack:
+        with Stack(root / "stack", config, settings=SETTINGS | times, host=False, keeps=False) as stack:
             services = build(load(stack.settings, root))
             board = Board(root / "board", len(tenants))
             workers = start_workers(stack, root, len(tenants))

@@ -34,7 +34,8 @@ REFUSED = {row(3): LOST}
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """One environment, alone on its stack: what a test leaves is where the next one begins."""
     root = tmp_path_factory.mktemp("tidy")
-    with Stack(root / "stack", ROOT / "hydration.toml", host=False) as stack, street(stack, root, 1) as found:
+    alone = Stack(root / "stack", ROOT / "hydration.toml", host=False, keeps=False)
+    with alone as stack, street(stack, root, 1) as found:
         home = found.home()
         home.seed("contact", map(row, range(10)))
         first = home.land(names(ALL), contact=paired([0, 1]))

@@ -130,7 +130,7 @@ def days(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         name: oracle.expected(lake, case.environment, case.sources, audience=case.audience, inputs=case.inputs)
         for name, lake in lakes.items()
     }
-    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS) as stack:
+    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS, keeps=False) as stack:
         snapshots.seed(stack, case.organization, dataverse_rows(folder / "dataverse", {}))
         order = [name for name in LAKES if SOAK or name not in case.only_long]
         landings = {name: land(stack, case, lakes[LAKES[name]], folder / name) for name in order}

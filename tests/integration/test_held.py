@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(folder: Path) -> Iterator[Stack]:
     (folder / "hydration.toml").write_text(CONFIG, encoding="utf-8")
     settings = {"HYDRATION_SETTLE_SECONDS": "1", "HYDRATION_LEASE_SECONDS": "4", "DATAVERSE_TIMEOUT_SECONDS": "3"}
-    with Stack(folder / "stack", folder / "hydration.toml", settings=settings) as running:
+    with Stack(folder / "stack", folder / "hydration.toml", settings=settings, keeps=False) as running:
         yield running
 
 

@@ -108,7 +108,7 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Landed]:
     folder = tmp_path_factory.mktemp("story")
     (folder / "hydration.toml").write_text(CONFIG, encoding="utf-8")
     found = {}
-    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS) as stack:
+    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS, keeps=False) as stack:
         with httpx.Client(base_url=stack.dataverse_url, trust_env=False) as client:
             of_others = {"is_managed": True}
             client.post(f"/local/{HOST}/definitions/msdynci_prediction", json=of_others).raise_for_status()

@@ -102,7 +102,7 @@ class Place:
 def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("over-http")
     (folder / "hydration.toml").write_text(CONFIG, encoding="utf-8")
-    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS) as stack:
+    with Stack(folder / "stack", folder / "hydration.toml", settings=SETTINGS, keeps=False) as stack:
         headers = {"x-functions-key": stack.function_key}
         content = "\n".join(["contactid,firstname", *(f"{row(n)},Text {n}" for n in PEOPLE)])
         url = f"{stack.dataverse_url}/local/{ORGANIZATION}/seed/contact"

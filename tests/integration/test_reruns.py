@@ -46,7 +46,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for environment in (ENVIRONMENT, STRANGER):
         write_lake(lake, environment, Entity("Customer", PEOPLE, {"1.csv": ROWS}))
     settings = {"HYDRATION_SETTLE_SECONDS": "1", "HYDRATION_LEASE_SECONDS": "4", "DATAVERSE_TIMEOUT_SECONDS": "3"}
-    with Stack(folder / "stack", folder / "hydration.toml", settings=settings) as running:
+    with Stack(folder / "stack", folder / "hydration.toml", settings=settings, keeps=False) as running:
         landing.land(lake_folder(lake), running.lake_connection_string, "customerinsights")
         yield running
 
