@@ -37,7 +37,7 @@ bench: setup  ## every benchmark (about 20 minutes on a quiet machine), and docs
 soak: setup  ## every campaign at its long size; the table of docs/reliability.md
 	@$(PYTHON) -m tests.soak
 
-mutants: setup  ## what the unit tests notice when the code is changed: about an hour, .local/mutants/survivors.txt
+mutants: setup  ## what the unit tests notice when the code is changed: about two hours, .local/mutants/survivors.txt
 	@$(PYTHON) -m tests.mutation
 
 clean:
