@@ -62,6 +62,7 @@ GROUPS = {
         (
             "plain",
             "structure",
+            "engine",
             "faults_of_files",
             "formats",
             "copies",
