@@ -55,9 +55,9 @@ def show(run: Run, console: Console) -> None:
         console.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
-def _dataverse(stack: Stack) -> httpx.Client:
+def _dataverse(stack: Stack, seconds: float = 300.0) -> httpx.Client:
     """A client of the local Dataverse, which has no certificate to check: those of the machine are read only once."""
-    return httpx.Client(base_url=stack.dataverse_url, timeout=300.0, trust_env=False, verify=_certificates())
+    return httpx.Client(base_url=stack.dataverse_url, timeout=seconds, trust_env=False, verify=_certificates())
 
 
 @cache
@@ -99,7 +99,7 @@ def export(stack: Stack, organization: str, folder: Path) -> list[Path]:
 
 def statistics(stack: Stack, organization: str) -> dict[str, Any]:
     """What the local Dataverse itself has counted for an organization."""
-    with _dataverse(stack) as client:
+    with _dataverse(stack, 60.0) as client:
         counted: dict[str, Any] = client.get(f"/local/{organization}/statistics").raise_for_status().json()
         return counted
 
